@@ -1,0 +1,83 @@
+"""What an assistant is during one call: a frozen snapshot of everything the call needs.
+
+The rows it is read from may change while the call runs; the call does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Config: TypeAlias = Mapping[str, Any]
+"""A provider block as the API stores it: `provider` and what else that provider takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """When the caller has finished, and when the agent is interrupted. Seconds throughout.
+
+    Attributes:
+        endpointing_min_delay_s: Silence after which a turn may end.
+        endpointing_max_delay_s: Silence after which it ends whatever the words say.
+        interruption_min_duration_s: Speech that cuts the agent off.
+        interruption_min_words: Words needed as well; 0 asks for none.
+        false_interruption_timeout_s: When a pause that no words followed ends and the agent goes
+            on; None never resumes.
+    """
+
+    endpointing_min_delay_s: float = 0.4
+    endpointing_max_delay_s: float = 2.0
+    interruption_min_duration_s: float = 0.3
+    interruption_min_words: int = 0
+    false_interruption_timeout_s: float | None = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """The snapshot of an assistant that one call runs on.
+
+    Attributes:
+        id: Assistant id, a UUID in text form.
+        organisation_id: Its tenant.
+        name: For logs, lists and the operator's status line.
+        first_message: Greeting, or None to let the caller begin.
+        llm: `llm_config`, with the platform default filled in.
+        stt: `stt_config`, likewise.
+        tts: `tts_config`, likewise.
+        turn_taking: From `speech_config.turn_taking`.
+        end_call_message: Spoken before the agent hangs up by tool, or None.
+        max_duration_s: Longest call.
+        silence_timeout_s: Ends a call in which neither side speaks; None never does.
+    """
+
+    id: str
+    organisation_id: str
+    name: str
+    first_message: str | None
+    llm: Config
+    stt: Config
+    tts: Config
+    turn_taking: TurnTaking = field(default_factory=TurnTaking)
+    end_call_message: str | None = None
+    max_duration_s: float = 3600.0
+    silence_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the database says about a dialled number.
+
+    Attributes:
+        organisation_id: Owner of the number; the operator's organisation when nobody owns it.
+        number_id: Row id of the number, None for an extension or an unknown number.
+        assistant: Who answers, or None.
+        refusal: Why nobody answers (a sentence for the operator), when `assistant` is None.
+        known: Whether the number exists at all; an unknown one is answered with SIP 404.
+    """
+
+    organisation_id: str
+    number_id: str | None
+    assistant: Assistant | None
+    refusal: str | None = None
+    known: bool = True
