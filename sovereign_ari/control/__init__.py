@@ -1,0 +1,1 @@
+"""Live calls: ARI events in, commands out."""

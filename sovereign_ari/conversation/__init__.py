@@ -1,0 +1,1 @@
+"""What is said: listening, taking turns, answering."""

@@ -1,0 +1,1 @@
+"""The rules of the trade: pure, no await, socket, clock or random number."""

@@ -85,10 +85,10 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One exchange: what the caller said and what was heard of the reply. *Personal.*
+    """One exchange: what the caller said and what was heard of the reply.
 
-    Written when the turn begins and again, with the same number, as it goes on; the last one
-    stands. Offsets are milliseconds from `CallAnswered.at`, None when that step did not happen.
+    All texts are *personal*. Written when the turn begins and again, with the same number, as it
+    goes on; the last one stands. Offsets are milliseconds from `CallAnswered.at`, None when that step did not happen.
 
     Attributes:
         call_id: The call.

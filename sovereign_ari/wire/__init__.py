@@ -1,0 +1,1 @@
+"""The sockets to Asterisk, and nothing above bytes and ARI objects."""

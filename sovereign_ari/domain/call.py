@@ -1,0 +1,219 @@
+"""The life of one call: states, events, commands, and the one function that joins them.
+
+  NEW --Entered--> ROUTING --Routed--> OPENING --MediaOpened--> ANSWERING --Answered--> TALKING
+
+    ROUTING --Routed, but nobody answers-----------------------+
+    TALKING --ConversationEnded--------------------------------+--> ENDING --Released--> ENDED
+    any of these --HungUp, Failed, Stopped---------------------+
+    TALKING --TimedOut--> TALKING, with a last word
+
+Nothing here waits, reads a clock or touches Asterisk: `step` returns what to do, and
+`control.runner` does it. Every rule about call states belongs in this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from sovereign_ari.domain.agent import Route
+from sovereign_ari.domain.records import CallStatus, EndReason
+from sovereign_ari.errors import IllegalTransition
+
+UNALLOCATED_NUMBER = 1  # Q.850; SIP 404
+NORMAL_CLEARING = 16  # Q.850
+NO_ANSWER = 19  # Q.850; SIP 480
+CONGESTION = 42  # Q.850: switching equipment congestion; SIP 503
+
+
+class CallState(Enum):
+    """Where a call is in its life."""
+
+    NEW = "new"
+    ROUTING = "routing"
+    OPENING = "opening"
+    ANSWERING = "answering"
+    TALKING = "talking"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The caller's channel entered our application; nobody has answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The database said who owns the number and who answers, if anybody."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOpened:
+    """Asterisk's media leg and our socket know each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The caller's channel is back from the dialplan, answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The longest allowed call is over: the PBX took the caller out of the bridge."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationEnded:
+    """The dialogue is over and what it had to say was heard."""
+
+    reason: EndReason
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The caller's leg is gone or going. `cause` is Q.850."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command could not be carried out."""
+
+    error: str
+    cause: int = CONGESTION
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The controller shuts down and this call must end now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Asterisk holds nothing of this call any more."""
+
+
+CallEvent: TypeAlias = (
+    Entered
+    | Routed
+    | MediaOpened
+    | Answered
+    | TimedOut
+    | ConversationEnded
+    | HungUp
+    | Failed
+    | Stopped
+    | Released
+)
+
+
+class Command(Enum):
+    """What the runner must do next."""
+
+    FIND_ROUTE = "find-route"
+    OPEN_RECORD = "open-record"
+    OPEN_MEDIA = "open-media"
+    ANSWER = "answer"
+    START_CONVERSATION = "start-conversation"
+    SAY_TIME_IS_UP = "say-time-is-up"
+    STOP_CONVERSATION = "stop-conversation"
+    RELEASE = "release"
+    CLOSE_RECORD = "close-record"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended, decided once: the first reason wins.
+
+    Attributes:
+        status: Final status of the record.
+        reason: Why.
+        cause: Q.850 cause to hang up with, or that the caller's leg ended with.
+        error: A sentence for the operator.
+    """
+
+    status: CallStatus
+    reason: EndReason
+    cause: int = NORMAL_CLEARING
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an event leads to.
+
+    Attributes:
+        state: The next state.
+        commands: To be done, in order.
+        outcome: Set when this event decides how the call ended.
+    """
+
+    state: CallState
+    commands: tuple[Command, ...] = ()
+    outcome: Outcome | None = None
+
+
+_END = (Command.STOP_CONVERSATION, Command.RELEASE)
+
+
+def step(state: CallState, event: CallEvent) -> Step:
+    """Decide what an event means.
+
+    Raises:
+        IllegalTransition: If the event cannot happen in this state, which is unchanged.
+    """
+    match state, event:
+        case CallState.NEW, Entered():
+            return Step(CallState.ROUTING, (Command.FIND_ROUTE,))
+        case CallState.ROUTING, Routed(route=route):
+            return _routed(route)
+        case CallState.OPENING, MediaOpened():
+            return Step(CallState.ANSWERING, (Command.ANSWER,))
+        case CallState.ANSWERING, Answered():
+            return Step(CallState.TALKING, (Command.START_CONVERSATION,))
+        case CallState.TALKING, TimedOut():
+            return Step(CallState.TALKING, (Command.SAY_TIME_IS_UP,))
+        case CallState.ENDING, Released():
+            return Step(CallState.ENDED, (Command.CLOSE_RECORD,))
+        # Asterisk tells one hang-up several times and in any order, and what was on its way when
+        # the call ended still arrives: news about a call already left, not an error.
+        case CallState.ENDING | CallState.ENDED, _:
+            return Step(state)
+        case _, HungUp() | Failed() | Stopped() | ConversationEnded():
+            return Step(CallState.ENDING, _END, _outcome(state, event))
+        case _:
+            raise IllegalTransition(f"{type(event).__name__} while {state.value}")
+
+
+def _routed(route: Route) -> Step:
+    if route.assistant is not None:
+        return Step(CallState.OPENING, (Command.OPEN_RECORD, Command.OPEN_MEDIA))
+    refused = Outcome(
+        CallStatus.REJECTED,
+        EndReason.NO_ASSISTANT,
+        NO_ANSWER if route.known else UNALLOCATED_NUMBER,
+        route.refusal,
+    )
+    return Step(CallState.ENDING, (Command.OPEN_RECORD, *_END), refused)
+
+
+def _outcome(state: CallState, event: HungUp | Failed | Stopped | ConversationEnded) -> Outcome:
+    match event:
+        case HungUp(cause=cause):
+            return Outcome(CallStatus.ENDED, EndReason.USER_HANGUP, cause)
+        case Failed(error=error, cause=cause):
+            return Outcome(CallStatus.FAILED, EndReason.ERROR, cause, error)
+        case Stopped():
+            cause = NORMAL_CLEARING if state is CallState.TALKING else CONGESTION
+            return Outcome(
+                CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, cause, "the controller was stopped"
+            )
+        case ConversationEnded(reason=reason, error=error):
+            status = CallStatus.ENDED if error is None else CallStatus.ENDED_WITH_ERROR
+            return Outcome(status, reason, NORMAL_CLEARING, error)

@@ -1,0 +1,132 @@
+"""The ARI objects that we read, and nothing else: https://docs.asterisk.org, events.json 22.10.
+
+Asterisk's own spelling stops here. Unknown events decode to None, unknown fields are ignored,
+because each release adds some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Dialplan(_Message):
+    """Where a channel stands in the dialplan."""
+
+    context: str = ""
+    exten: str = ""
+
+
+class Channel(_Message):
+    """One leg.
+
+    Attributes:
+        state: `Down`, `Ring`, `Ringing`, `Up`, ...
+        channelvars: Variables that ARI adds to the snapshot, e.g. the RTP address of an
+            external-media channel.
+    """
+
+    id: str
+    name: str = ""
+    state: str = ""
+    creationtime: str = ""
+    dialplan: Dialplan = Dialplan()
+    channelvars: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Bridge(_Message):
+    """A bridge and the legs in it."""
+
+    id: str
+    channels: tuple[str, ...] = ()
+
+
+class Application(_Message):
+    """A Stasis application and what it owns."""
+
+    name: str
+    channel_ids: tuple[str, ...] = ()
+    bridge_ids: tuple[str, ...] = ()
+
+
+class StasisStart(_Message):
+    """A channel entered our application with the dialplan's arguments."""
+
+    type: Literal["StasisStart"]
+    channel: Channel
+    args: tuple[str, ...] = ()
+
+
+class StasisEnd(_Message):
+    """A channel left our application: hung up, or sent back into the dialplan."""
+
+    type: Literal["StasisEnd"]
+    channel: Channel
+
+
+class ChannelHangupRequest(_Message):
+    """A side wants the channel gone. `cause` is Q.850, 0 or absent when unknown."""
+
+    type: Literal["ChannelHangupRequest"]
+    channel: Channel
+    cause: int | None = None
+
+
+class ChannelDestroyed(_Message):
+    """The channel is gone. The last word about it."""
+
+    type: Literal["ChannelDestroyed"]
+    channel: Channel
+    cause: int = 0
+
+
+class ChannelDtmfReceived(_Message):
+    """A digit ended on the channel."""
+
+    type: Literal["ChannelDtmfReceived"]
+    channel: Channel
+    digit: str
+    duration_ms: int = 0
+
+
+class ApplicationReplaced(_Message):
+    """Another socket took our application over: this one is deaf from now on."""
+
+    type: Literal["ApplicationReplaced"]
+    application: str = ""
+
+
+AriEvent: TypeAlias = (
+    StasisStart
+    | StasisEnd
+    | ChannelHangupRequest
+    | ChannelDestroyed
+    | ChannelDtmfReceived
+    | ApplicationReplaced
+)
+
+_EVENT: TypeAdapter[AriEvent] = TypeAdapter(Annotated[AriEvent, Field(discriminator="type")])
+
+
+class AriGarbage(ValueError):
+    """A frame on the event socket that is not an ARI event. Readers drop and count it."""
+
+
+def decode_event(text: str | bytes) -> AriEvent | None:
+    """Read one frame of the event socket; None for an event that we do not use.
+
+    Raises:
+        AriGarbage: If it is not JSON, or an event we know lacks a field we need.
+    """
+    try:
+        return _EVENT.validate_json(text)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "union_tag_invalid":
+            return None
+        raise AriGarbage("not an ARI event") from None

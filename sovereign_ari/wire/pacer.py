@@ -1,0 +1,132 @@
+"""The clock of all outgoing audio: one thread that sends a packet per call each 20 ms.
+
+A thread, because an event loop that is busy for 15 ms would make every call stutter; one for all
+calls, because a wake-up costs more than a packet. Each call has a place in one of four slots,
+5 ms apart, so that a hundred packets do not leave in one burst. Times are absolute on the
+monotonic clock: a late tick does not move the next one.
+
+A call's packets never stop between `add` and `remove`: where there is nothing to say, silence is
+sent, because carriers and NATs latch on our stream and Asterisk generates nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from typing import Protocol
+
+from sovereign_ari.media.pcm import FRAME_S
+
+SLOTS = 4
+SLOT_S = FRAME_S / SLOTS
+RESTART_AFTER_S = 0.1  # a stall longer than this moves the grid rather than bursting
+LATE_S = 0.005
+
+log = logging.getLogger(__name__)
+
+
+class PacketSource(Protocol):
+    """What one call gives the pacer. Called from the pacer's thread only."""
+
+    def next_packet(self, now_s: float) -> bytes:
+        """Return the packet to send now; `now_s` is monotonic."""
+
+
+class _Line:
+    """One call on the pacer."""
+
+    def __init__(self, source: PacketSource, fileno: int, peer: tuple[str, int]) -> None:
+        self.source = source
+        self.peer = peer
+        # A descriptor of our own: the event loop may close its one without asking this thread.
+        self.socket = socket.socket(fileno=socket.dup(fileno))
+
+
+class Pacer:
+    """Sends for every call that was added, until `stop`.
+
+    Attributes:
+        ticks: Slots served.
+        late_ticks: Slots that began more than 5 ms late.
+        latest_s: The worst of them.
+        send_errors: Packets that the system refused, e.g. for a full buffer.
+    """
+
+    def __init__(self) -> None:
+        self._slots: list[dict[str, _Line]] = [{} for _ in range(SLOTS)]
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
+        self.ticks = 0
+        self.late_ticks = 0
+        self.latest_s = 0.0
+        self.send_errors = 0
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it, at most a tick."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+        for slot in self._slots:
+            for line in slot.values():
+                line.socket.close()
+            slot.clear()
+
+    def add(self, name: str, source: PacketSource, fileno: int, peer: tuple[str, int]) -> None:
+        """Send for a call from the next tick on, in the emptiest slot."""
+        line = _Line(source, fileno, peer)
+        with self._lock:
+            min(self._slots, key=len)[name] = line
+        self._wake.set()
+
+    def remove(self, name: str) -> None:
+        """Stop sending for a call. Nothing of it leaves after this returns."""
+        with self._lock:
+            line = next((slot.pop(name) for slot in self._slots if name in slot), None)
+        if line is not None:
+            line.socket.close()
+
+    @property
+    def lines(self) -> int:
+        """How many calls are being sent for."""
+        return sum(len(slot) for slot in self._slots)
+
+    def _run(self) -> None:
+        due_s = time.monotonic()
+        slot = 0
+        while not self._stopping:
+            if not self.lines:
+                self._wake.wait()
+                self._wake.clear()
+                due_s = time.monotonic()
+            now_s = time.monotonic()
+            if now_s < due_s:
+                time.sleep(due_s - now_s)
+                now_s = time.monotonic()
+            self._note(now_s - due_s)
+            if now_s - due_s > RESTART_AFTER_S:
+                due_s = now_s
+            with self._lock:
+                for line in self._slots[slot].values():
+                    self._send(line, now_s)
+            slot = (slot + 1) % SLOTS
+            due_s += SLOT_S
+
+    def _note(self, late_s: float) -> None:
+        self.ticks += 1
+        if late_s > LATE_S:
+            self.late_ticks += 1
+            self.latest_s = max(self.latest_s, late_s)
+
+    def _send(self, line: _Line, now_s: float) -> None:
+        try:
+            line.socket.sendto(line.source.next_packet(now_s), line.peer)
+        except OSError:
+            self.send_errors += 1
