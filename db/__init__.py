@@ -1,0 +1,1 @@
+"""PostgreSQL. One module of functions per table; the caller owns connection and transaction."""

@@ -1,0 +1,134 @@
+"""Calls, read. They are written by the journal and, when a controller dies, by `controllers`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from sovereign_ari.domain.ids import Direction
+from sovereign_ari.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One row of `calls`, with what is known of its number and assistant today."""
+
+    id: str
+    organisation_id: str
+    direction: Direction
+    status: str
+    end_reason: str | None
+    caller: str | None
+    dialled: str
+    codec: str
+    controller: str
+    cause: int | None
+    error: str | None
+    media: dict[str, float]
+    number_id: str | None
+    phone_number: str | None
+    assistant_id: str | None
+    assistant_name: str | None
+    business_name: str | None
+    created_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """What to list; None does not filter. Times compare with the first ring.
+
+    Attributes:
+        from_at: The earliest.
+        before_at: The first moment that is too late.
+        phone_number: Either side's number.
+    """
+
+    status: str | None = None
+    from_at: datetime | None = None
+    before_at: datetime | None = None
+    assistant_id: str | None = None
+    direction: str | None = None
+    phone_number: str | None = None
+
+
+_SELECT = """
+SELECT c.id, c.organisation_id, c.direction, c.status, c.end_reason, c.caller, c.dialled, c.codec,
+       c.controller, c.cause, c.error, c.media, c.number_id, n.phone_number, c.assistant_id,
+       c.assistant_name, a.business_name, c.created_at, c.answered_at, c.ended_at, c.updated_at
+  FROM calls AS c
+  LEFT JOIN phone_numbers AS n ON (n.id, n.organisation_id) = (c.number_id, $1)
+  LEFT JOIN assistants AS a ON (a.id, a.organisation_id) = (c.assistant_id, $1)
+"""
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _record(row: asyncpg.Record) -> CallRecord:
+    ids = ("organisation_id", "number_id", "assistant_id")
+    return CallRecord(**{**row, **{name: _text(row[name]) for name in ids}})
+
+
+def _where(organisation_id: str, wanted: CallFilter) -> tuple[str, list[Any]]:
+    """Build the condition from fixed pieces; values stay parameters."""
+    pieces = {
+        "c.status = ${}": wanted.status,
+        "c.created_at >= ${}": wanted.from_at,
+        "c.created_at < ${}": wanted.before_at,
+        "c.assistant_id = ${}": wanted.assistant_id,
+        "c.direction = ${}": wanted.direction,
+        "${} IN (c.caller, c.dialled)": wanted.phone_number,
+    }
+    conditions, values = ["c.organisation_id = $1"], [organisation_id]
+    for piece, value in pieces.items():
+        if value is not None:
+            values.append(value)  # type: ignore[arg-type]  # times stand beside texts
+            conditions.append(piece.format(len(values)))
+    return " AND ".join(conditions), values
+
+
+async def list_calls(
+    connection: asyncpg.Connection,
+    organisation_id: str,
+    wanted: CallFilter,
+    *,
+    limit: int,
+    offset: int,
+) -> tuple[list[CallRecord], int]:
+    """One page, newest first by first ring and then id, and how many there are in all."""
+    where, values = _where(organisation_id, wanted)
+    total = await connection.fetchval(f"SELECT count(*) FROM calls AS c WHERE {where}", *values)
+    rows = await connection.fetch(
+        f"""
+        {_SELECT} WHERE {where}
+        ORDER BY c.created_at DESC, c.id DESC
+        LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}
+        """,
+        *values,
+        limit,
+        offset,
+    )
+    return [_record(row) for row in rows], int(total)
+
+
+async def get_call(
+    connection: asyncpg.Connection, organisation_id: str, call_id: str
+) -> CallRecord:
+    """Read one.
+
+    Raises:
+        NotFound: If the tenant has no such call.
+    """
+    row = await connection.fetchrow(
+        f"{_SELECT} WHERE c.organisation_id = $1 AND c.id = $2", organisation_id, call_id
+    )
+    if row is None:
+        raise NotFound(f"no call {call_id}")
+    return _record(row)

@@ -1,0 +1,82 @@
+"""Controllers and their heartbeat, and the calls that one which died left open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import asyncpg
+
+from db.journal import CHANGED, NOTIFY_ALL
+
+
+async def beat(connection: asyncpg.Connection, name: str, *, node: str, capacity: int) -> None:
+    """Say that a controller lives. The first beat of a name, or of a new process, registers it.
+
+    Args:
+        connection: Where to write.
+        name: Its Stasis application, unique over the installation.
+        node: The machine it runs on.
+        capacity: Calls it may hold at once.
+    """
+    await connection.execute(
+        """
+        INSERT INTO controllers (name, node, capacity) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE
+           SET node = excluded.node, capacity = excluded.capacity, seen_at = now()
+        """,
+        name,
+        node,
+        capacity,
+    )
+
+
+async def forget(connection: asyncpg.Connection, name: str) -> None:
+    """Remove a controller that ends on purpose, after its last call."""
+    await connection.execute("DELETE FROM controllers WHERE name = $1", name)
+
+
+async def close_orphans(connection: asyncpg.Connection, *, older_than_s: float) -> list[str]:
+    """End the calls whose controller was not seen for so long, and return their ids."""
+    rows = await connection.fetch(
+        f"""
+        WITH changed AS (
+            UPDATE calls AS c
+               SET ended_at = now(), status = 'ended-with-error', end_reason = 'error',
+                   error = 'the controller of this call was not seen any more',
+                   updated_at = now()
+             WHERE c.ended_at IS NULL AND c.updated_at < now() - $1::interval
+               AND NOT EXISTS (SELECT FROM controllers AS o
+                                WHERE o.name = c.controller AND o.seen_at >= now() - $1::interval)
+            {CHANGED}
+        ) {NOTIFY_ALL}
+        """,
+        timedelta(seconds=older_than_s),
+    )
+    return [row["id"] for row in rows]
+
+
+async def close_calls_of(
+    connection: asyncpg.Connection, controller: str, *, keep: Collection[str] = ()
+) -> list[str]:
+    """End the calls a controller finds open in its name when it starts, and return their ids.
+
+    Args:
+        connection: Where to write.
+        controller: Its name.
+        keep: Calls that still have a channel.
+    """
+    rows = await connection.fetch(
+        f"""
+        WITH changed AS (
+            UPDATE calls
+               SET ended_at = now(), status = 'ended-with-error', end_reason = 'error',
+                   error = 'the controller of this call restarted', updated_at = now()
+             WHERE ended_at IS NULL AND controller = $1 AND id <> ALL($2)
+            {CHANGED}
+        ) {NOTIFY_ALL}
+        """,
+        controller,
+        list(keep),
+    )
+    return [row["id"] for row in rows]

@@ -1,0 +1,48 @@
+"""Guards and servers that every test may use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from tests.support.postgres import (
+    PostgresServer,
+    fresh_database,
+    fresh_pool,
+    run_migrated_server,
+)
+
+
+@pytest.fixture(autouse=True)
+async def no_task_outlives_its_test() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    leaked = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not leaked, f"leaked tasks: {[task.get_name() for task in leaked]}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with run_migrated_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def database_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    async with fresh_database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def pool(postgres_server: PostgresServer) -> AsyncIterator[asyncpg.Pool]:
+    async with fresh_pool(postgres_server) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    async with pool.acquire() as connection:
+        yield connection
