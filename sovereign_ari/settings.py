@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     ari_url: str | None = None
     ari_username: str = "sovereign"
     ari_password: SecretStr | None = None
-    ari_app: str = Field(default="sovereign", pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    ari_app: str = Field(default="sovereign", pattern=r"^[a-z][a-z0-9-]{0,27}$")
     media_address: str = "127.0.0.1"
     controller_port: Port | None = None
 
@@ -91,7 +91,9 @@ class Settings(BaseSettings):
         return name in self.model_fields_set
 
 
-def read_settings(environment: Mapping[str, str], env_file: Path | None = Path(".env")) -> Settings:
+def read_settings(
+    environment: Mapping[str, str], env_file: Path | None = Path(".env")
+) -> Settings:
     """Build the settings from an environment and an optional `.env` file.
 
     Raises:

@@ -1,0 +1,69 @@
+"""What commands do to the database: find it, bring it up to date, make sure of a key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from db.keys import create_key, find_key
+from db.migrate import load_migrations, migrate
+from db.organisations import ensure_operator_organisation
+from db.pool import connect
+from sovereign_ari.bundle.datadir import DataDir
+from sovereign_ari.errors import SetupFailed
+from sovereign_ari.settings import Settings
+
+APPLICATION_NAME = "sovereign-cli"
+_KEY_NAME = "first key"
+
+
+def read_ready(data_dir: Path) -> dict[str, Any] | None:
+    """Read `ready.json` of a data folder; None when nothing is up there."""
+    try:
+        found = json.loads((data_dir / "ready.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def database_url(settings: Settings) -> str:
+    """Find the database: the setting, or the one of a running `sovereign up`.
+
+    Raises:
+        SetupFailed: When there is neither.
+    """
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    ready = read_ready(settings.data_dir)
+    if ready is None:
+        raise SetupFailed(
+            f"no database: nothing is running in {settings.data_dir} and DATABASE_URL is not set",
+            hint="start `sovereign up`, or set DATABASE_URL or SOVEREIGN_DATA_DIR",
+        )
+    return str(ready["database_url"])
+
+
+async def prepare_database(settings: Settings, url: str, data: DataDir) -> str | None:
+    """Apply migrations and make sure that the data folder holds a key that works.
+
+    Returns:
+        The key, when it was made just now.
+    """
+    connection = await connect(url, application_name=APPLICATION_NAME)
+    try:
+        await migrate(connection, load_migrations())
+        organisation_id = await ensure_operator_organisation(connection)
+        kept = data.api_key_file.read_text().strip() if data.api_key_file.is_file() else ""
+        if settings.api_key is not None:
+            chosen = settings.api_key.get_secret_value()
+            await create_key(connection, organisation_id, name="SOVEREIGN_API_KEY", secret=chosen)
+            data.write_private(data.api_key_file, chosen + "\n")
+            return None
+        if kept and await find_key(connection, kept) is not None:
+            return None
+        _, key = await create_key(connection, organisation_id, name=_KEY_NAME)
+        data.write_private(data.api_key_file, key + "\n")
+        return key
+    finally:
+        await connection.close()

@@ -1,0 +1,147 @@
+"""`sovereign doctor`: checks every part and says what to do about each fault."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from sovereign_ari.bundle.asterisk import find_program
+from sovereign_ari.bundle.ports import SIP, TCP, is_free
+from sovereign_ari.bundle.postgres import find_binaries
+from sovereign_ari.cli.database import read_ready
+from sovereign_ari.cli.status import ari_auth, probe_parts
+from sovereign_ari.errors import SetupFailed
+from sovereign_ari.settings import Settings
+
+CODECS = ("ulaw", "alaw", "g722")
+_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. `remedy` says what to do when it is not good."""
+
+    what: str
+    good: bool
+    detail: str
+    remedy: str = ""
+
+
+async def doctor(settings: Settings) -> bool:
+    """Print every finding; return whether all are good."""
+    well = True
+    for finding in await examine(settings):
+        well &= finding.good
+        print(f"{'ok   ' if finding.good else 'FAULT'}  {finding.what}: {finding.detail}")
+        if not finding.good and finding.remedy:
+            print(f"       -> {finding.remedy}")
+    return well
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run all checks that need no call."""
+    findings = [_python(), _espeak()]
+    if settings.database_url is None:
+        findings.append(_postgres_binaries())
+    if settings.ari_url is None:
+        findings.append(await _asterisk_binary())
+    ready = read_ready(settings.data_dir)
+    if ready is None:
+        findings += _ports(settings)
+        running = f"nothing is up in {settings.data_dir.resolve()}"
+        findings.append(Finding("running", False, running, "start it with `make up`"))
+    else:
+        for probe in await probe_parts(ready, ari_auth(settings)):
+            remedy = f"see {Path(ready['data_dir']) / 'logs'}"
+            findings.append(Finding(probe.name, probe.good, probe.detail, remedy))
+        if ready["asterisk_cli"] is not None:
+            findings.append(await _codecs(ready["asterisk_cli"]))
+    findings.append(await _openai(settings))
+    return findings
+
+
+def _python() -> Finding:
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("Python", sys.version_info >= (3, 11), found, "install Python 3.11 or newer")
+
+
+def _espeak() -> Finding:
+    path = shutil.which("espeak-ng")
+    remedy = "apt-get install espeak-ng: the offline voice needs it"
+    return Finding("espeak-ng", path is not None, path or "not found", remedy)
+
+
+def _postgres_binaries() -> Finding:
+    try:
+        return Finding("PostgreSQL programs", True, str(find_binaries()))
+    except SetupFailed as error:
+        return Finding("PostgreSQL programs", False, str(error), error.hint or "")
+
+
+async def _asterisk_binary() -> Finding:
+    try:
+        program = await asyncio.to_thread(find_program)
+        done = await asyncio.create_subprocess_exec(
+            *program.argv, "-V", stdout=asyncio.subprocess.PIPE
+        )
+        printed, _ = await done.communicate()
+    except SetupFailed as error:
+        return Finding("Asterisk program", False, str(error), error.hint or "")
+    return Finding("Asterisk program", done.returncode == 0, printed.decode().strip())
+
+
+def _ports(settings: Settings) -> Iterable[Finding]:
+    wanted: list[tuple[str, str, int, str, tuple[int, ...]]] = [
+        ("API", settings.bind, settings.api_port, "api_port", TCP)
+    ]
+    if settings.ari_url is None:
+        wanted.append(("SIP", settings.bind, settings.sip_port, "sip_port", SIP))
+        wanted.append(("ARI", "127.0.0.1", settings.ari_port, "ari_port", TCP))
+    for what, address, port, field, kinds in wanted:
+        free = is_free(address, port, kinds)
+        fixed = settings.chosen(field)
+        detail = f"{address}:{port} is {'free' if free else 'busy'}"
+        if not free and not fixed:
+            detail += "; another will be taken"
+        remedy = f"free it, or set SOVEREIGN_{field.upper()} to another port"
+        yield Finding(f"{what} port", free or not fixed, detail, remedy)
+
+
+async def _codecs(asterisk_cli: str) -> Finding:
+    console = await asyncio.create_subprocess_shell(
+        f"{asterisk_cli} -x 'core show translation'",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    printed, _ = await console.communicate()
+    found = set(re.findall(r"^\s*([a-z0-9]+)\s", printed.decode(errors="replace"), re.MULTILINE))
+    missing = [codec for codec in CODECS if codec not in found]
+    detail = ", ".join(CODECS) if not missing else f"no {', '.join(missing)}"
+    return Finding("codecs", not missing, detail, "load the codec modules in modules.conf")
+
+
+async def _openai(settings: Settings) -> Finding:
+    what = "OpenAI key"
+    if settings.openai_api_key is None:
+        return Finding(what, True, "not set; the demo assistant works offline")
+    url = f"{settings.openai_base_url.rstrip('/')}/models"
+    headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
+    limit = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limit) as session,
+            session.get(url, headers=headers) as answer,
+        ):
+            status = answer.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        remedy = "check OPENAI_BASE_URL and the network"
+        return Finding(what, False, f"{url}: {str(error) or 'no answer'}", remedy)
+    remedy = "check OPENAI_API_KEY" if status in (401, 403) else "check OPENAI_BASE_URL"
+    return Finding(what, status == 200, f"{url} answered {status}", remedy)

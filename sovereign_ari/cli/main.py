@@ -1,0 +1,119 @@
+"""The commands. Each reads the settings once and calls one function."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import typer
+import uvloop
+
+from sovereign_ari.bundle.datadir import DataDir
+from sovereign_ari.bundle.supervisor import Supervisor
+from sovereign_ari.cli import keys
+from sovereign_ari.cli.database import database_url, prepare_database
+from sovereign_ari.cli.doctor import doctor as run_doctor
+from sovereign_ari.cli.status import status as run_status
+from sovereign_ari.errors import OperatorError, SovereignError
+from sovereign_ari.settings import Settings, read_settings
+
+app = typer.Typer(
+    name="sovereign",
+    help="Open, self-hosted voice-AI telephone platform around Asterisk.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(keys.app, name="keys", help="API keys of the operator's organisation.")
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine, and stay in the foreground."""
+    settings = read_settings(os.environ)
+
+    async def prepare(url: str, data: DataDir) -> str | None:
+        return await prepare_database(settings, url, data)
+
+    supervisor = Supervisor(settings, os.environ, prepare, partial(print, flush=True))
+    asyncio.run(supervisor.run())
+
+
+@app.command()
+def api() -> None:
+    """Serve the REST API."""
+    from sovereign_ari.app import run_api  # the other commands need not load it
+
+    _serve(run_api)
+
+
+@app.command()
+def controller() -> None:
+    """Answer calls of one Asterisk."""
+    from sovereign_ari.app import run_controller
+
+    _serve(run_controller)
+
+
+@app.command()
+def worker() -> None:
+    """Do the work that nobody waits for."""
+    from sovereign_ari.app import run_worker
+
+    _serve(run_worker)
+
+
+def _serve(run: Callable[[Settings], Awaitable[None]]) -> None:
+    settings = read_settings(os.environ)
+
+    async def serve() -> None:
+        await run(settings)
+
+    uvloop.run(serve())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from db.migrate import migrate_database
+
+    applied = asyncio.run(migrate_database(database_url(read_settings(os.environ))))
+    for migration in applied:
+        print(f"applied {migration.number:04}_{migration.name}")
+    if not applied:
+        print("the schema is up to date")
+
+
+@app.command()
+def status() -> None:
+    """Show what is running."""
+    raise typer.Exit(0 if asyncio.run(run_status(read_settings(os.environ))) else 1)
+
+
+@app.command()
+def doctor() -> None:
+    """Check every part, and say what to do about each fault."""
+    raise typer.Exit(0 if asyncio.run(run_doctor(read_settings(os.environ))) else 1)
+
+
+def main() -> None:
+    """Run a command: a fault is one sentence and a hint on standard error, and exit code 1."""
+    try:
+        app()
+    except SovereignError as error:
+        _fail(str(error), error.hint if isinstance(error, OperatorError) else None)
+    except Exception as error:  # noqa: BLE001  # the last line of defence of the process
+        if os.environ.get("SOVEREIGN_LOG_LEVEL") == "debug":
+            traceback.print_exc()
+        _fail(f"{type(error).__name__}: {error}", "SOVEREIGN_LOG_LEVEL=debug shows where")
+
+
+def _fail(message: str, hint: str | None) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    if hint is not None:
+        print(f"hint:  {hint}", file=sys.stderr)
+    sys.exit(1)
