@@ -1,0 +1,1 @@
+"""The REST API: aiohttp handlers around the functions of `db`."""

@@ -1,0 +1,1 @@
+"""What the worker process does: jobs that no call waits for."""

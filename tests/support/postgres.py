@@ -14,9 +14,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,19 +87,8 @@ def _as(account: str | None) -> dict[str, Any]:
 
 def in_thread(work: Coroutine[Any, Any, Any]) -> None:
     """Run async set-up from a synchronous fixture, apart from the loop that tests use."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as error:  # carried to the thread that waits
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="postgres set-up")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(1, "postgres set-up") as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
@@ -115,7 +104,7 @@ def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], binaries: Path, folder: Path) -> None:
     deadline = time.monotonic() + START_DEADLINE_S
-    asked = [binaries / "pg_isready", "-q", "-h", folder, "-U", USER, "-d", "postgres"]
+    asked = [str(binaries / "pg_isready"), "-q", "-h", str(folder), "-U", USER, "-d", "postgres"]
     while subprocess.run(asked, check=False).returncode != 0:
         if process.poll() is not None or time.monotonic() > deadline:
             log = (folder / "server.log").read_text(errors="replace")[-2000:]

@@ -1,0 +1,78 @@
+"""The worker: jobs that no call waits for, done once whatever number of workers runs.
+
+A pass closes the calls of controllers that died and forgets rate windows out of use. The worker
+that holds the advisory lock does them; the others stand by and take over when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+
+import asyncpg
+
+from db.controllers import close_orphans
+from db.keys import purge_windows
+from db.pool import UNAVAILABLE
+
+PASS_EVERY_S = 5.0
+CONTROLLER_GONE_AFTER_S = 15.0  # three heartbeats
+RATE_PERIOD = timedelta(seconds=60)
+LOCK_KEY = 0x536F7665726E576B  # "SovernWk": any constant that nobody else uses
+
+logger = logging.getLogger("work")
+
+
+async def work(
+    pool: asyncpg.Pool,
+    stop: asyncio.Event,
+    *,
+    pass_every_s: float = PASS_EVERY_S,
+    gone_after_s: float = CONTROLLER_GONE_AFTER_S,
+) -> None:
+    """Do passes until `stop` is set. A database that is away is waited for."""
+    while not stop.is_set():
+        try:
+            async with pool.acquire() as connection:
+                await _serve(connection, stop, pass_every_s, gone_after_s)
+        except UNAVAILABLE as error:
+            logger.warning("the worker waits for the database: %s", type(error).__name__)
+            await _pause(stop, pass_every_s)
+
+
+async def _serve(
+    connection: asyncpg.Connection, stop: asyncio.Event, pass_every_s: float, gone_after_s: float
+) -> None:
+    """Do passes over one connection, while it lasts.
+
+    Controllers may have been unable to beat for as long as we were unable to connect. So each
+    connection first watches for as long as a controller may stay silent, and only then judges.
+    """
+    loop = asyncio.get_running_loop()
+    held, judge_at_s = False, loop.time() + gone_after_s
+    try:
+        while not stop.is_set():
+            held = held or await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY)
+            if held:
+                await _do_pass(connection, gone_after_s if loop.time() >= judge_at_s else None)
+            await _pause(stop, pass_every_s)
+    finally:
+        if held and not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_KEY)
+
+
+async def _do_pass(connection: asyncpg.Connection, gone_after_s: float | None) -> None:
+    """Do each job once; None judges no controller yet."""
+    if gone_after_s is not None:
+        for call_id in await close_orphans(connection, older_than_s=gone_after_s):
+            logger.warning("closed a call whose controller is gone", extra={"call_id": call_id})
+    await purge_windows(connection, RATE_PERIOD)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, unless the end comes first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()

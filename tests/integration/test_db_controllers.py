@@ -1,0 +1,77 @@
+"""Heartbeats, and the calls that a dead controller left."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from db.calls import get_call
+from db.controllers import beat, close_calls_of, close_orphans, forget
+from db.journal import write_entries
+from db.organisations import ensure_operator_organisation
+from tests.support.rows import a_call_id, answered, closed, opened
+
+LONG_AGO = "UPDATE calls SET updated_at = now() - interval '1 hour'"
+
+
+@pytest.fixture
+async def organisation(connection: asyncpg.Connection) -> str:
+    return await ensure_operator_organisation(connection)
+
+
+async def test_calls_of_a_controller_that_is_seen_no_more_are_closed(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    for number, controller in enumerate(["dead", "stale", "alive"]):
+        call = a_call_id(number)
+        await write_entries(
+            connection, [opened(organisation, call, controller=controller), answered(call)]
+        )
+        if controller != "dead":
+            await beat(connection, controller, node="n", capacity=100)
+    ended = a_call_id(9)
+    await write_entries(
+        connection, [opened(organisation, ended, controller="dead"), closed(ended)]
+    )
+    await connection.execute(
+        "UPDATE controllers SET seen_at = now() - interval '1 hour' WHERE name = 'stale'"
+    )
+    await connection.execute(LONG_AGO)
+
+    assert sorted(await close_orphans(connection, older_than_s=15)) == [a_call_id(0), a_call_id(1)]
+    assert await close_orphans(connection, older_than_s=15) == []
+    orphan = await get_call(connection, organisation, a_call_id(0))
+    assert (orphan.status, orphan.end_reason) == ("ended-with-error", "error")
+    assert (await get_call(connection, organisation, a_call_id(2))).status == "in-progress"
+    assert (await get_call(connection, organisation, ended)).end_reason == "user_hangup"
+
+
+async def test_a_call_that_just_began_is_no_orphan(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    await write_entries(connection, [opened(organisation)])
+    assert await close_orphans(connection, older_than_s=15) == []
+
+
+async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    for number in range(3):
+        await write_entries(connection, [opened(organisation, a_call_id(number))])
+    other = a_call_id(7)
+    await write_entries(connection, [opened(organisation, other, controller="sovereign-2")])
+    gone = await close_calls_of(connection, "sovereign-1", keep={a_call_id(1)})
+    assert sorted(gone) == [a_call_id(0), a_call_id(2)]
+    assert (await get_call(connection, organisation, a_call_id(1))).status == "ringing"
+    assert (await get_call(connection, organisation, other)).status == "ringing"
+
+
+async def test_a_heartbeat_is_one_row_until_the_controller_ends(
+    connection: asyncpg.Connection,
+) -> None:
+    for capacity in (10, 20):
+        await beat(connection, "c", node="n", capacity=capacity)
+    rows = await connection.fetch("SELECT name, capacity FROM controllers")
+    assert [tuple(row) for row in rows] == [("c", 20)]
+    await forget(connection, "c")
+    assert await connection.fetchval("SELECT count(*) FROM controllers") == 0
