@@ -88,7 +88,8 @@ class TurnRecord:
     """One exchange: what the caller said and what was heard of the reply.
 
     All texts are *personal*. Written when the turn begins and again, with the same number, as it
-    goes on; the last one stands. Offsets are milliseconds from `CallAnswered.at`, None when that step did not happen.
+    goes on; the last one stands. Offsets are milliseconds from `CallAnswered.at`, None when that
+    step did not happen.
 
     Attributes:
         call_id: The call.

@@ -159,7 +159,7 @@ class TurnTaker:
             decisions.append(Decision.INTERRUPT)
         elif self._harmless(silence_s):
             self._paused = False
-            self._forget()
+            self.forget()
             decisions.append(Decision.RESUME)
         elif silence_s >= self._flush_after_s and not self._flushed:
             decisions.append(self._flush())
@@ -208,13 +208,13 @@ class TurnTaker:
         if text and (overdue or (self._flushes_out == 0 and not _UNFINISHED.search(text))):
             return [self._end_turn()]
         if not text and self._flushes_out == 0:
-            self._forget()  # a noise
+            self.forget()  # a noise
         return []
 
     def _end_turn(self) -> EndTurn:
         stopped_s = self._last_voiced_s if self._in_speech else (self._words_at_s or 0.0)
         turn = EndTurn(self.text, stopped_s)
-        self._forget()
+        self.forget()
         self._agent_active = True
         return turn
 
@@ -223,7 +223,8 @@ class TurnTaker:
         self._flushes_out += 1
         return Decision.FLUSH
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop what was said since the last turn ended."""
         self._finals.clear()
         self._partial = ""
         self._words_at_s = None

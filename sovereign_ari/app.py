@@ -1,0 +1,342 @@
+"""The composition root: builds each process from the settings. The only module that knows all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import asyncpg
+import uvloop
+from aiohttp import web
+
+from api.app import build_app
+from db import controllers as controllers_table
+from db.journal import write_entries
+from db.pool import UNAVAILABLE, create_pool
+from db.routing import find_route
+from sovereign_ari import __version__, log
+from sovereign_ari.control.controller import Controller
+from sovereign_ari.control.journal import JournalWriter
+from sovereign_ari.control.ports import CallServices
+from sovereign_ari.conversation.dialogue import APOLOGY, Providers
+from sovereign_ari.domain.agent import Assistant, Config, Route
+from sovereign_ari.domain.records import JournalEntry
+from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
+from sovereign_ari.settings import Settings
+from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
+from sovereign_ari.speech.unusable import Unusable
+from sovereign_ari.wire.ari_events import AriEvents
+from sovereign_ari.wire.ari_http import AriAddress, AriHttp
+from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.work.worker import work
+
+SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
+HEARTBEAT_S = 2.0
+JOURNAL_CLOSES_WITHIN_S = 5.0
+
+_P = TypeVar("_P")
+
+_log = logging.getLogger(__name__)
+
+
+class _Directory:
+    """Routing on a connection pool."""
+
+    def __init__(self, pool: asyncpg.Pool, defaults: Mapping[str, Config]) -> None:
+        self._pool = pool
+        self._defaults = defaults
+
+    async def find_route(self, dialled: str) -> Route:
+        try:
+            async with self._pool.acquire() as connection:
+                return await find_route(connection, dialled, self._defaults)
+        except UNAVAILABLE as error:
+            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+class _Providers:
+    """Providers of an assistant; one that cannot work fails when it is used, not before."""
+
+    def __init__(
+        self, registry: ProviderRegistry, apology: bytes, apology_format: AudioFormat
+    ) -> None:
+        self._registry = registry
+        self._apology = apology
+        self._apology_format = apology_format
+
+    def for_assistant(self, assistant: Assistant) -> Providers:
+        registry = self._registry
+        return Providers(
+            stt=_or_unusable(registry.speech_to_text, assistant.stt),
+            llm=_or_unusable(registry.language_model, assistant.llm),
+            tts=_or_unusable(registry.text_to_speech, assistant.tts),
+            apology=self._apology,
+            apology_format=self._apology_format,
+        )
+
+
+def _or_unusable(make: Callable[[Config], _P], config: Config) -> _P | Unusable:
+    try:
+        return make(config)
+    except ProviderError as error:
+        return Unusable(str(config.get("provider")), error)
+
+
+def default_blocks(settings: Settings) -> dict[str, dict[str, object]]:
+    """Choose the blocks of assistants that name none: OpenAI with a key, else offline."""
+    catalogue = load_catalogue()
+    return catalogue.default_blocks(
+        openai=settings.openai_api_key is not None,
+        stt=settings.default_stt,
+        llm=settings.default_llm,
+        tts=settings.default_tts,
+    )
+
+
+async def run_controller(settings: Settings) -> None:
+    """Run a controller until SIGTERM or SIGINT, then drain its calls."""
+    log.configure("controller", level=settings.log_level, style=settings.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    if settings.ari_url is None or settings.ari_password is None:
+        raise SettingsError(
+            "a controller needs SOVEREIGN_ARI_URL and SOVEREIGN_ARI_PASSWORD",
+            hint="`sovereign up` sets both",
+        )
+    address = AriAddress(
+        settings.ari_url.rstrip("/"),
+        settings.ari_username,
+        settings.ari_password.get_secret_value(),
+        settings.ari_app,
+    )
+    stop = _stop_on_signals()
+    metrics = ControllerMetrics()
+    async with AsyncExitStack() as stack:
+        pool = await _open_pool(stack, settings, "controller", max_size=8)
+        registry = await stack.enter_async_context(_registry(settings))
+        apology, apology_format = await _speak_apology(registry)
+        ari = await stack.enter_async_context(AriHttp(address))
+        pacer = Pacer()
+        pacer.start()
+        stack.callback(pacer.stop)
+        writer = JournalWriter(lambda entries: _write(pool, entries))
+
+        services = CallServices(
+            app=settings.ari_app,
+            media_address=settings.media_address,
+            ari=ari,
+            pacer=pacer,
+            journal=_CountingJournal(writer, metrics),
+            directory=_Directory(pool, default_blocks(settings)),
+            providers=_Providers(registry, apology, apology_format),
+            clock=time.monotonic,
+            wall_clock=lambda: datetime.now(UTC),
+            entropy=lambda: secrets.randbits(80),
+        )
+        controller = Controller(services)
+        events = AriEvents(address, post=controller.post, connected=controller.recover)
+        _watch(metrics, controller, writer, pacer, events)
+        await _serve_health(stack, settings, metrics, events)
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(controller.run(), name="controller"),
+                group.create_task(events.run(), name="ari-events"),
+                group.create_task(measure_loop_lag(metrics.loop_lag_s.observe), name="loop-lag"),
+                group.create_task(_beat(pool, settings.ari_app), name="heartbeat"),
+            ]
+            writing = group.create_task(writer.run(), name="journal")
+            await stop.wait()
+            await controller.drain(settings.drain_timeout_s)
+            for task in background:
+                task.cancel()
+            writer.close()
+            await asyncio.wait({writing}, timeout=JOURNAL_CLOSES_WITHIN_S)
+            writing.cancel()
+
+
+async def run_api(settings: Settings) -> None:
+    """Serve the REST API until SIGTERM or SIGINT."""
+    log.configure("api", level=settings.log_level, style=settings.log_format)
+    stop = _stop_on_signals()
+    async with AsyncExitStack() as stack:
+        pool = await _open_pool(stack, settings, "api", max_size=10)
+        application = build_app(
+            pool,
+            catalogue=load_catalogue(),
+            defaults=default_blocks(settings),
+            version=__version__,
+        )
+        await _serve(stack, application, settings.bind, settings.api_port)
+        await stop.wait()
+
+
+async def run_worker(settings: Settings) -> None:
+    """Do the durable work until SIGTERM or SIGINT."""
+    log.configure("worker", level=settings.log_level, style=settings.log_format)
+    stop = _stop_on_signals()
+    async with AsyncExitStack() as stack:
+        pool = await _open_pool(stack, settings, "worker", max_size=4)
+        await work(pool, stop)
+
+
+def run(process: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:
+    """Run one of the processes above on uvloop, which halves the cost of a packet."""
+    uvloop.run(_as_coroutine(process, settings))
+
+
+async def _as_coroutine(
+    process: Callable[[Settings], Awaitable[None]], settings: Settings
+) -> None:
+    await process(settings)
+
+
+class _CountingJournal:
+    """Counts what it passes on."""
+
+    def __init__(self, writer: JournalWriter, metrics: ControllerMetrics) -> None:
+        self._writer = writer
+        self._metrics = metrics
+
+    def post(self, entry: JournalEntry) -> None:
+        self._metrics.count(entry)
+        self._writer.post(entry)
+
+
+async def _write(pool: asyncpg.Pool, entries: Sequence[JournalEntry]) -> None:
+    try:
+        async with pool.acquire() as connection:
+            await write_entries(connection, entries)
+    except UNAVAILABLE as error:
+        raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
+    except (asyncpg.PostgresError, ValueError, TypeError) as error:
+        raise Bug(f"{type(error).__name__}: {error}") from error
+
+
+async def _beat(pool: asyncpg.Pool, app: str) -> None:
+    """Say every two seconds that this controller lives; first close what its last life left."""
+    first = True
+    while True:
+        try:
+            async with pool.acquire() as connection:
+                if first:
+                    await controllers_table.close_calls_of(connection, app)
+                    first = False
+                await controllers_table.beat(connection, app, node="local", capacity=100)
+        except UNAVAILABLE as error:
+            _log.warning("heartbeat: %s: %s", type(error).__name__, error)
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+def _registry(settings: Settings) -> ProviderRegistry:
+    key = settings.openai_api_key
+    return ProviderRegistry(
+        openai_api_key=key.get_secret_value() if key else None,
+        openai_base_url=settings.openai_base_url,
+    )
+
+
+async def _speak_apology(registry: ProviderRegistry) -> tuple[bytes, AudioFormat]:
+    """Speak the apology once, offline, for calls whose own voice fails."""
+    voice = registry.text_to_speech({"provider": "espeak"})
+    try:
+        return b"".join([chunk async for chunk in voice.speak(APOLOGY)]), voice.audio
+    except ProviderError as error:
+        _log.warning("no apology can be spoken when a synthesiser fails: %s", error)
+        return b"", voice.audio
+
+
+async def _open_pool(
+    stack: AsyncExitStack, settings: Settings, name: str, *, max_size: int
+) -> asyncpg.Pool:
+    if settings.database_url is None:
+        raise SettingsError(f"the {name} needs DATABASE_URL", hint="`sovereign up` sets it")
+    pool = await create_pool(
+        settings.database_url.get_secret_value(),
+        application_name=f"sovereign-{name}",
+        max_size=max_size,
+    )
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _serve(
+    stack: AsyncExitStack, application: web.Application, host: str, port: int
+) -> None:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, host, port, reuse_address=True).start()
+
+
+async def _serve_health(
+    stack: AsyncExitStack, settings: Settings, metrics: ControllerMetrics, events: AriEvents
+) -> None:
+    """Serve `/healthz`, `/readyz` and `/metrics` of a controller on loopback."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        status = 200 if events.is_open else 503
+        body = {"status": "ok" if events.is_open else "asterisk is not connected"}
+        return web.Response(text=json.dumps(body), status=status, content_type="application/json")
+
+    async def exposition(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.TYPE})
+
+    if settings.controller_port is None:
+        return
+    application = web.Application()
+    application.add_routes(
+        [
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+            web.get("/metrics", exposition),
+        ]
+    )
+    await _serve(stack, application, "127.0.0.1", settings.controller_port)
+
+
+def _watch(
+    metrics: ControllerMetrics,
+    controller: Controller,
+    writer: JournalWriter,
+    pacer: Pacer,
+    events: AriEvents,
+) -> None:
+    """Export what is read rather than counted."""
+    metrics.watch("sovereign_calls_live", "Calls in progress.", lambda: len(controller.calls))
+    metrics.watch("sovereign_journal_waiting", "Entries to be written.", lambda: len(writer))
+    metrics.watch("sovereign_journal_lost", "Entries that were dropped.", lambda: writer.lost)
+    metrics.watch("sovereign_pacer_lines", "Calls on the pacer.", lambda: pacer.lines)
+    metrics.watch("sovereign_pacer_late_ticks", "Ticks over 5 ms late.", lambda: pacer.late_ticks)
+    metrics.watch(
+        "sovereign_pacer_send_errors", "Packets refused by the system.", lambda: pacer.send_errors
+    )
+    metrics.watch("sovereign_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
+    metrics.watch(
+        "sovereign_ari_garbage",
+        "Frames on the event socket that are no events.",
+        lambda: events.garbage,
+    )
+    metrics.watch(
+        "sovereign_ari_connected", "Whether the event socket is open.", lambda: events.is_open
+    )

@@ -1,0 +1,214 @@
+"""Accepts calls, tells each call what Asterisk says about it, and keeps calls from each other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+
+from structlog.contextvars import bound_contextvars
+
+from sovereign_ari.control.live_call import Invitation, LiveCall
+from sovereign_ari.control.ports import CallServices
+from sovereign_ari.domain.call import (
+    CONGESTION,
+    Answered,
+    CallEvent,
+    CallState,
+    Entered,
+    Failed,
+    HungUp,
+    Stopped,
+    TimedOut,
+)
+from sovereign_ari.domain.dialplan import (
+    ARGUMENT_ANSWERED,
+    ARGUMENT_INBOUND,
+    ARGUMENT_MEDIA,
+    ARGUMENT_TIMEOUT,
+)
+from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
+from sovereign_ari.errors import CallOverloaded, SovereignError
+from sovereign_ari.media.pcm import BY_CODEC
+from sovereign_ari.wire.ari_messages import (
+    AriEvent,
+    ChannelDestroyed,
+    ChannelDtmfReceived,
+    ChannelHangupRequest,
+    StasisStart,
+)
+
+TICK_S = 0.04
+STOP_WITHIN_S = 8.0
+GONE = 31  # Q.850: normal, unspecified; Asterisk does not say why a channel vanished
+UNKNOWN_CODEC_CAUSE = 79  # Q.850: service or option not implemented; SIP 501
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """All live calls of one process.
+
+    Args:
+        services: What the calls share.
+    """
+
+    def __init__(self, services: CallServices) -> None:
+        self._services = services
+        self._group: asyncio.TaskGroup | None = None
+        self._calls: dict[CallId, LiveCall] = {}
+        self._by_channel: dict[str, LiveCall] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    @property
+    def calls(self) -> list[LiveCall]:
+        """Every call that Asterisk may hold something of."""
+        return list(self._calls.values())
+
+    @property
+    def draining(self) -> bool:
+        """Whether new calls are refused."""
+        return self._draining
+
+    def post(self, event: AriEvent) -> None:
+        """Route one event of Asterisk. Never waits."""
+        match event:
+            case StasisStart(channel=channel, args=(role, *rest)):
+                self._on_entered(ChannelId(channel.id), role, rest)
+            case ChannelHangupRequest(channel=channel, cause=cause):
+                self._on_gone(channel.id, cause or GONE)
+            case ChannelDestroyed(channel=channel, cause=cause):
+                self._on_gone(channel.id, cause)
+            case ChannelDtmfReceived(channel=channel, digit=digit, duration_ms=duration_ms):
+                if call := self._by_channel.get(channel.id):
+                    call.note("dtmf", {"digit": digit, "duration_ms": duration_ms})
+            case _:
+                pass
+
+    async def recover(self) -> None:
+        """Compare our calls with what Asterisk has: after each connect, for events were missed.
+
+        Calls whose channel is gone end. Channels and bridges named by us, or waiting in our
+        application, that belong to no call of ours are left-overs and are removed.
+        """
+        ari = self._services.ari
+        application = await ari.application()
+        channels = {channel.id for channel in await ari.channels()}
+        for call in self.calls:
+            if call.channel not in channels:
+                self._tell(call, HungUp(GONE))
+        held = set(application.channel_ids) if application else set()
+        ours = held | {channel for channel in channels if call_of(channel)}
+        strays = [c for c in ours if c not in self._by_channel and call_of(c) not in self._calls]
+        for channel in strays:
+            log.warning("hanging up a channel that no call owns")
+            await ari.hang_up(channel, CONGESTION)
+        for bridge in await ari.bridges():
+            owner = call_of(bridge.id)
+            if owner is not None and owner not in self._calls:
+                await ari.destroy_bridge(bridge.id)
+
+    async def run(self) -> None:
+        """Own every call, and let time pass for it, until cancelled. Runs before events come."""
+        async with asyncio.TaskGroup() as self._group:
+            await self._tick()
+
+    async def _tick(self) -> None:
+        while True:
+            now_s = self._services.clock()
+            for call in self.calls:
+                call.tick(now_s)
+            await asyncio.sleep(TICK_S)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse new calls, let the live ones finish, and end those that do not in time."""
+        self._draining = True
+        if self._tasks:
+            log.info("draining %d calls", len(self._tasks))
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        for call in self.calls:
+            self._tell(call, Stopped())
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=STOP_WITHIN_S)
+
+    def _on_entered(self, channel: ChannelId, role: str, rest: list[str]) -> None:
+        match role:
+            case x if x == ARGUMENT_INBOUND and len(rest) >= 4:
+                self._accept(channel, rest)
+            case x if x == ARGUMENT_MEDIA:
+                owner = call_of(channel)
+                if owner is not None and owner in self._calls:
+                    self._calls[owner].media_entered.set()
+            case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):
+                event: CallEvent = Answered() if role == ARGUMENT_ANSWERED else TimedOut()
+                if call := self._by_channel.get(channel):
+                    self._tell(call, event)
+                else:
+                    self._refuse(channel, CONGESTION)
+            case _:
+                log.warning("a channel came with an unknown role: %.32s", role)
+                self._refuse(channel, CONGESTION)
+
+    def _accept(self, channel: ChannelId, rest: list[str]) -> None:
+        dialled, codec, caller, presentation = rest[:4]
+        if self._draining:
+            self._refuse(channel, CONGESTION)
+            return
+        if codec not in BY_CODEC:
+            log.warning("a call came with the codec %.16s", codec)
+            self._refuse(channel, UNKNOWN_CODEC_CAUSE)
+            return
+        services = self._services
+        now = services.wall_clock()
+        new_id = call_id("inbound", int(now.timestamp() * 1000), services.entropy())
+        withheld = presentation.startswith("prohib") or not caller
+        invitation = Invitation(channel, dialled, codec, None if withheld else caller)
+        call = LiveCall(new_id, invitation, services)
+        self._calls[new_id] = self._by_channel[channel] = call
+        self._start(self._supervise(call), f"call {new_id}")
+        self._tell(call, Entered())
+
+    async def _supervise(self, call: LiveCall) -> None:
+        """Run one call; its faults end it and nothing else."""
+        with bound_contextvars(call_id=call.id):
+            try:
+                await call.runner.run()
+            except Exception:  # one call must not end the others
+                log.exception("a call failed")
+                await call.abandon()
+            finally:
+                self._calls.pop(call.id, None)
+                self._by_channel.pop(call.channel, None)
+
+    def _on_gone(self, channel: str, cause: int) -> None:
+        if call := self._by_channel.get(channel):
+            self._tell(call, HungUp(cause))
+            return
+        owner = call_of(channel)
+        if owner is not None and (call := self._calls.get(owner)):
+            if channel == media_channel_of(owner) and call.runner.state is not CallState.ENDING:
+                self._tell(call, Failed("Asterisk lost the media leg"))
+
+    def _tell(self, call: LiveCall, event: CallEvent) -> None:
+        try:
+            call.runner.post(event)
+        except CallOverloaded:
+            log.exception("a call does not keep up and is hung up")
+            self._refuse(call.channel, CONGESTION)
+
+    def _refuse(self, channel: ChannelId, cause: int) -> None:
+        """Hang a channel up that is no call of ours."""
+        self._start(self._hang_up(channel, cause), "refuse")
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        assert self._group is not None, "events come while `run` runs"
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hang_up(self, channel: ChannelId, cause: int) -> None:
+        try:
+            await self._services.ari.hang_up(channel, cause)
+        except SovereignError as error:
+            log.warning("could not hang a channel up: %s", error)

@@ -1,0 +1,284 @@
+"""One live call: what each command does to Asterisk, the dialogue and the record."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.runner import CallRunner
+from sovereign_ari.conversation.dialogue import Dialogue, Reporting
+from sovereign_ari.domain.agent import Route
+from sovereign_ari.domain.call import (
+    CallEvent,
+    CallState,
+    Command,
+    ConversationEnded,
+    MediaOpened,
+    Outcome,
+    Released,
+    Routed,
+)
+from sovereign_ari.domain.dialplan import (
+    ANSWER_CONTEXT,
+    ANSWER_EXTENSION,
+    ARGUMENT_MEDIA,
+    VARIABLE_CALL,
+    VARIABLE_MAX_S,
+)
+from sovereign_ari.domain.ids import CallId, ChannelId, bridge_of, media_channel_of
+from sovereign_ari.domain.records import (
+    CallAnswered,
+    CallClosed,
+    CallNote,
+    CallOpened,
+    CallStatus,
+    EndReason,
+)
+from sovereign_ari.errors import SovereignError
+from sovereign_ari.media.pcm import BY_CODEC
+from sovereign_ari.wire.media_leg import MediaLeg
+
+MEDIA_ENTERS_WITHIN_S = 2.0
+LAST_WORD_S = 20.0  # the PBX allows this much after the longest call, for a goodbye
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What the dialplan told us of a new call. Numbers are personal.
+
+    Attributes:
+        channel: The caller's channel.
+        dialled: Normalised number, or an extension.
+        codec: RTP codec of the caller's leg.
+        caller: Calling number, None when withheld.
+    """
+
+    channel: ChannelId
+    dialled: str
+    codec: str
+    caller: str | None
+
+
+class LiveCall:
+    """An inbound call, from its first ring until Asterisk holds nothing of it.
+
+    Args:
+        call_id: Its id.
+        invitation: What the dialplan said.
+        services: What all calls share.
+    """
+
+    def __init__(self, call_id: CallId, invitation: Invitation, services: CallServices) -> None:
+        self.id = call_id
+        self.channel = invitation.channel
+        self.runner = CallRunner(self._perform)
+        self.media_entered = asyncio.Event()
+        self.answered_s: float | None = None
+        self.assistant_name: str | None = None
+        self._invitation = invitation
+        self._services = services
+        self._route: Route | None = None
+        self._recorded = False
+        self._audio = BY_CODEC[invitation.codec]
+        self._leg = MediaLeg(
+            self._audio,
+            services.media_address,
+            services.entropy(),
+            services.clock,
+            self._hear,
+        )
+        self._dialogue: Dialogue | None = None
+        self._talking: asyncio.Task[None] | None = None
+        self._opened_at = services.wall_clock()
+
+    @property
+    def is_talking(self) -> bool:
+        """Whether the caller is connected to the assistant."""
+        return self.runner.state is CallState.TALKING
+
+    def tick(self, now_s: float) -> None:
+        """Let time pass; to be called a few times a second."""
+        self._leg.poll(now_s)
+        if self._dialogue is not None:
+            self._dialogue.tick(now_s)
+
+    async def abandon(self) -> None:
+        """Leave nothing behind after a fault of our own in this call."""
+        await self._stop_conversation()
+        await self._release()
+        self._close_record()
+
+    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Put something on the call's timeline."""
+        self._services.journal.post(CallNote(self.id, self._services.wall_clock(), kind, detail))
+
+    def media_facts(self) -> Mapping[str, float]:
+        """Count packets, for metrics."""
+        return self._leg.facts()
+
+    async def _perform(self, command: Command, event: CallEvent) -> None:
+        match command:
+            case Command.FIND_ROUTE:
+                await self._find_route()
+            case Command.OPEN_RECORD:
+                self._open_record()
+            case Command.OPEN_MEDIA:
+                await self._open_media()
+            case Command.ANSWER:
+                await self._answer()
+            case Command.START_CONVERSATION:
+                await self._start_conversation()
+            case Command.SAY_TIME_IS_UP:
+                await self._say_time_is_up()
+            case Command.STOP_CONVERSATION:
+                await self._stop_conversation()
+            case Command.RELEASE:
+                await self._release()
+            case Command.CLOSE_RECORD:
+                self._close_record()
+
+    async def _find_route(self) -> None:
+        self._route = await self._services.directory.find_route(self._invitation.dialled)
+        self.runner.post(Routed(self._route))
+
+    def _open_record(self) -> None:
+        """Write the row of the call. Once, also when the route could not be found."""
+        if self._recorded:
+            return
+        self._recorded = True
+        route = self._route
+        assistant = route.assistant if route else None
+        self.assistant_name = assistant.name if assistant else None
+        self._services.journal.post(
+            CallOpened(
+                call_id=self.id,
+                at=self._opened_at,
+                direction="inbound",
+                controller=self._services.app,
+                caller=self._invitation.caller,
+                dialled=self._invitation.dialled,
+                codec=self._invitation.codec,
+                organisation_id=route.organisation_id if route else "",
+                number_id=route.number_id if route else None,
+                assistant_id=assistant.id if assistant else None,
+                assistant_name=self.assistant_name,
+            )
+        )
+
+    async def _open_media(self) -> None:
+        """Ring, make our legs, and let the dialogue prepare its first words meanwhile."""
+        assert self._route is not None
+        assert self._route.assistant is not None
+        ari, media, bridge = self._services.ari, media_channel_of(self.id), bridge_of(self.id)
+        assistant = self._route.assistant
+        self._dialogue = Dialogue(
+            self.id,
+            assistant,
+            self._services.providers.for_assistant(assistant),
+            self._leg,
+            self._audio,
+            Reporting(
+                turn=self._services.journal.post,
+                note=self.note,
+                clock=self._services.clock,
+                wall_clock=self._services.wall_clock,
+            ),
+        )
+        self._talking = asyncio.create_task(self._talk(self._dialogue), name=f"talk {self.id}")
+        await self._leg.open()
+        _, _, peer, _ = await asyncio.gather(
+            ari.ring(self.channel),
+            ari.watch_channel(self.channel),
+            ari.open_external_media(
+                media, to=self._leg.local, audio=self._audio, argument=ARGUMENT_MEDIA
+            ),
+            ari.create_bridge(bridge),
+        )
+        async with asyncio.timeout(MEDIA_ENTERS_WITHIN_S):
+            await self.media_entered.wait()
+        await ari.add_to_bridge(bridge, media)
+        self._peer = peer
+        self.runner.post(MediaOpened())
+
+    async def _answer(self) -> None:
+        assert self._route is not None
+        assert self._route.assistant is not None
+        ari = self._services.ari
+        await asyncio.gather(
+            ari.set_variable(self.channel, VARIABLE_CALL, self.id),
+            ari.set_variable(
+                self.channel, VARIABLE_MAX_S, f"{self._route.assistant.max_duration_s:g}"
+            ),
+        )
+        await ari.continue_in_dialplan(self.channel, ANSWER_CONTEXT, ANSWER_EXTENSION)
+
+    async def _start_conversation(self) -> None:
+        assert self._dialogue is not None
+        await self._services.ari.add_to_bridge(bridge_of(self.id), self.channel)
+        self._leg.connect(self._peer, self._services.pacer, self.id)
+        self.answered_s = self._services.clock()
+        self._dialogue.answered()
+        self._services.journal.post(CallAnswered(self.id, self._services.wall_clock()))
+
+    async def _say_time_is_up(self) -> None:
+        assert self._dialogue is not None
+        await self._services.ari.add_to_bridge(bridge_of(self.id), self.channel)
+        self._dialogue.time_is_up()
+
+    async def _talk(self, dialogue: Dialogue) -> None:
+        ending = await dialogue.run()
+        self.runner.post(ConversationEnded(ending.reason, ending.error))
+
+    def _hear(self, frame: bytes, now_s: float) -> None:
+        if self._dialogue is not None and self.answered_s is not None:
+            self._dialogue.hear(frame, now_s)
+
+    async def _stop_conversation(self) -> None:
+        if self._talking is None:
+            return
+        self._talking.cancel()
+        await asyncio.wait((self._talking,))
+        if not self._talking.cancelled() and (fault := self._talking.exception()):
+            log.error("the dialogue failed", exc_info=fault)
+
+    async def _release(self) -> None:
+        """Undo everything in Asterisk, whatever of it exists, and let the sockets go."""
+        outcome = self.runner.outcome
+        cause = outcome.cause if outcome else 16
+        ari = self._services.ari
+        self._services.pacer.remove(self.id)
+        await asyncio.gather(
+            _regardless(ari.hang_up(self.channel, cause)),
+            _regardless(ari.hang_up(media_channel_of(self.id))),
+            _regardless(ari.destroy_bridge(bridge_of(self.id))),
+        )
+        self._leg.close()
+        self.runner.post(Released())
+
+    def _close_record(self) -> None:
+        self._open_record()
+        outcome = self.runner.outcome or Outcome(CallStatus.FAILED, EndReason.ERROR)
+        self._services.journal.post(
+            CallClosed(
+                call_id=self.id,
+                at=self._services.wall_clock(),
+                status=outcome.status,
+                end_reason=outcome.reason,
+                cause=outcome.cause,
+                error=outcome.error,
+                media=self._leg.facts(),
+            )
+        )
+
+
+async def _regardless(request: Coroutine[None, None, None]) -> None:
+    """Do what can be done: while a call ends, a refused clean-up must not stop the others."""
+    with suppress(SovereignError):
+        await request

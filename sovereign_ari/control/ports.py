@@ -1,0 +1,72 @@
+"""What a call needs of the rest of the world, as the protocols of those who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sovereign_ari.conversation.dialogue import Providers
+from sovereign_ari.domain.agent import Assistant, Route
+from sovereign_ari.domain.records import JournalEntry
+from sovereign_ari.wire.ari_http import AriHttp
+from sovereign_ari.wire.pacer import Pacer
+
+
+class Journal(Protocol):
+    """Keeps what happens. Posting never waits."""
+
+    def post(self, entry: JournalEntry) -> None:
+        """Write this entry behind those posted before."""
+
+
+class Directory(Protocol):
+    """Knows who answers which number."""
+
+    async def find_route(self, dialled: str) -> Route:
+        """Look a number up.
+
+        Raises:
+            DatabaseUnavailable: If the database does not answer in time.
+        """
+
+
+class ProviderSource(Protocol):
+    """Makes the providers of an assistant."""
+
+    def for_assistant(self, assistant: Assistant) -> Providers:
+        """Choose them by the assistant's configuration.
+
+        Raises:
+            ProviderRefused: If one cannot work as configured, e.g. without a key.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CallServices:
+    """Everything that live calls share.
+
+    Attributes:
+        app: Our Stasis application.
+        media_address: IP address of our RTP sockets, as Asterisk reaches it.
+        ari: Requests to Asterisk.
+        pacer: Sends all audio.
+        journal: Keeps the record.
+        directory: Finds the assistant.
+        providers: Makes its providers.
+        clock: Monotonic seconds.
+        wall_clock: Aware UTC.
+        entropy: 80 random bits, for ids.
+    """
+
+    app: str
+    media_address: str
+    ari: AriHttp
+    pacer: Pacer
+    journal: Journal
+    directory: Directory
+    providers: ProviderSource
+    clock: Callable[[], float]
+    wall_clock: Callable[[], datetime]
+    entropy: Callable[[], int]

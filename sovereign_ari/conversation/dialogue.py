@@ -1,0 +1,381 @@
+"""One conversation: listens, lets `TurnTaker` decide, answers, and stops answering.
+
+Everything here runs on the event loop, one step at a time, so an interruption is a plain function
+call: the audio is cut and the heard words are known before anything else can happen. Every task
+that the dialogue starts ends with `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sovereign_ari.conversation.ears import Ears
+from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.reply import Reply, ReplyEnd
+from sovereign_ari.conversation.thinking import Thinker
+from sovereign_ari.conversation.tools import offered
+from sovereign_ari.conversation.turn_log import TurnLog
+from sovereign_ari.conversation.voice import Speech
+from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.records import EndReason, TurnRecord
+from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
+from sovereign_ari.errors import ProviderError, ProviderUnavailable
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.speech.base import (
+    LanguageModel,
+    Message,
+    SpeechToText,
+    TextToSpeech,
+    Transcript,
+)
+
+STT_ANSWER_TIMEOUT_S = 6.0
+APOLOGY_TIMEOUT_S = 4.0
+FAREWELL = "Goodbye."
+TIME_IS_UP = "I am sorry, our time is up. Goodbye."
+APOLOGY = "I am sorry, something went wrong on our side. Please call again later. Goodbye."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Who listens, thinks and speaks in this call.
+
+    Attributes:
+        stt: Recogniser.
+        llm: Language model.
+        tts: Synthesiser.
+        apology: `APOLOGY` spoken beforehand, PCM16 in `apology_format`, for when `tts` fails.
+    """
+
+    stt: SpeechToText
+    llm: LanguageModel
+    tts: TextToSpeech
+    apology: bytes
+    apology_format: AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What the dialogue tells, and the clocks it tells it by.
+
+    Attributes:
+        turn: Takes the record of a turn, again each time it changes. Must not wait.
+        note: Takes a kind and facts for the timeline. Must not wait.
+        clock: Monotonic seconds.
+        wall_clock: Aware UTC.
+    """
+
+    turn: Callable[[TurnRecord], None]
+    note: Callable[[str, Mapping[str, object]], None]
+    clock: Callable[[], float]
+    wall_clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a conversation is over."""
+
+    reason: EndReason
+    error: str | None = None
+
+
+class Dialogue:
+    """Talks with one caller on behalf of one assistant.
+
+    Args:
+        call_id: For the records.
+        assistant: Whom to be.
+        providers: With whose help.
+        mouth: Outgoing audio.
+        wire: Format of the call's RTP, both ways.
+        reporting: Whom to tell.
+    """
+
+    def __init__(
+        self,
+        call_id: CallId,
+        assistant: Assistant,
+        providers: Providers,
+        mouth: Mouth,
+        wire: AudioFormat,
+        reporting: Reporting,
+    ) -> None:
+        self._call_id = call_id
+        self._assistant = assistant
+        self._providers = providers
+        self._mouth = mouth
+        self._wire = wire
+        self._reporting = reporting
+        self._clock = reporting.clock
+        self._ears = Ears(providers.stt, wire, self._on_transcript)
+        self._thinker = Thinker(
+            providers.llm, offered(assistant.llm.get("tools") or ()), self._clock
+        )
+        self._turns = TurnTaker(assistant.turn_taking, self._clock(), assistant.silence_timeout_s)
+        self._history = [
+            Message(message["role"], message["content"])
+            for message in assistant.llm.get("messages") or ()
+        ]
+        self._models = {
+            "stt": providers.stt.label,
+            "llm": providers.llm.label,
+            "tts": providers.tts.label,
+        }
+        self._answered_s: float | None = None
+        self._number = 0
+        self._reply: Reply | None = None
+        self._reply_task: asyncio.Task[ReplyEnd] | None = None
+        self._closing = False
+        self._stt_final_s: float | None = None
+        self._flush_sent_s = 0.0
+        self._last_frame_s = self._clock()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._over: asyncio.Future[Ending] | None = None
+
+    # What the call tells the dialogue.
+
+    def answered(self) -> None:
+        """Note that the caller hears us from now on: the origin of all offsets."""
+        self._answered_s = self._clock()
+        if self._reply is None:
+            self._turns.agent_ended(self._answered_s)
+
+    def hear(self, frame: bytes, now_s: float) -> None:
+        """Take 20 ms of the caller's audio."""
+        self._last_frame_s = now_s
+        voiced = self._ears.hear(frame)
+        if not self._closing:
+            self._act(self._turns.frame(voiced, now_s))
+
+    def tick(self, now_s: float) -> None:
+        """Let time pass; to be called a few times a second, audio or not."""
+        if self._closing or self._answered_s is None:
+            return
+        if now_s - self._last_frame_s > 0.06:
+            self._act(self._turns.frame(False, now_s))
+        if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
+            self._fail(
+                ProviderUnavailable(
+                    f"{self._ears.label} did not answer for {STT_ANSWER_TIMEOUT_S:g} s"
+                )
+            )
+
+    def time_is_up(self) -> None:
+        """Say a last word, then end with `max_duration`."""
+        self._close(self._assistant.end_call_message or TIME_IS_UP, EndReason.MAX_DURATION)
+
+    async def run(self) -> Ending:
+        """Talk until something ends the conversation, or until cancelled.
+
+        Cancelling loses nothing: the turn in progress is recorded with what was heard of it.
+        """
+        self._over = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                listening = self._tasks.create_task(self._listen(), name="listen")
+                if greeting := (self._assistant.first_message or "").strip():
+                    self._begin(None, greeting)
+                ending = await self._over
+                listening.cancel()
+                if self._reply_task is not None:
+                    self._reply_task.cancel()
+        finally:
+            self._closing = True
+            self._cut()
+            self._keep_unanswered_words()
+        return ending
+
+    # What the listener and the reply tell the dialogue.
+
+    async def _listen(self) -> None:
+        try:
+            await self._ears.listen()
+        except ProviderError as error:
+            self._fail(error)
+
+    def _on_transcript(self, transcript: Transcript) -> None:
+        if self._closing:
+            return
+        now_s = self._clock()
+        if transcript.final:
+            self._stt_final_s = now_s
+        self._act(
+            self._turns.transcript(
+                transcript.text, final=transcript.final, flushed=transcript.flushed, now_s=now_s
+            )
+        )
+
+    def _on_reply_end(self, end: ReplyEnd) -> None:
+        """Take the end of a reply that nobody cut."""
+        reply = self._reply
+        assert reply is not None
+        if end.error is not None:
+            reply.log.error = f"{end.error.code}: {end.error}"
+        self._settle(reply)
+        if end.error is not None:
+            self._fail(end.error)
+            return
+        self._turns.agent_ended(self._clock())
+        if end.hang_up or self._closing:
+            self._finish(Ending(end.reason or EndReason.ASSISTANT_HANGUP))
+
+    # Decisions.
+
+    def _act(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case Decision.PAUSE:
+                    self._mouth.pause()
+                case Decision.RESUME:
+                    self._mouth.resume()
+                    self._reporting.note("false_interruption", {})
+                case Decision.INTERRUPT:
+                    self._cut()
+                case Decision.FLUSH:
+                    self._flush_sent_s = self._clock()
+                    self._ears.flush()
+                case Decision.SILENCE:
+                    self._close(self._assistant.end_call_message, EndReason.SILENCE_TIMEOUT)
+                case EndTurn():
+                    self._answer(outcome)
+
+    def _answer(self, turn: EndTurn) -> None:
+        self._cut()
+        self._history.append(Message("user", turn.text))
+        self._begin(turn, None)
+
+    def _begin(self, turn: EndTurn | None, line: str | None) -> None:
+        """Start a reply: to a turn of the caller, or with a line of our own."""
+        assert self._tasks is not None
+        log_entry = TurnLog(
+            self._number,
+            self._reporting.wall_clock(),
+            turn.text if turn else None,
+            stopped_s=turn.stopped_s if turn else None,
+            decided_s=self._clock() if turn else None,
+            stt_final_s=self._stt_final_s if turn else None,
+        )
+        self._number += 1
+        speech = Speech(self._providers.tts, self._mouth, self._wire, self._clock)
+        self._mouth.resume()
+        self._turns.agent_began()
+        self._reply = Reply(log_entry, speech, self._thinker, self._on_closing)
+        self._report(self._reply)
+        self._reply_task = self._tasks.create_task(
+            self._reply.run(self._history, line, self._assistant.end_call_message or FAREWELL),
+            name="reply",
+        )
+        self._reply_task.add_done_callback(self._reply_done)
+
+    def _reply_done(self, task: asyncio.Task[ReplyEnd]) -> None:
+        if not task.cancelled() and task is self._reply_task and task.exception() is None:
+            self._on_reply_end(task.result())
+
+    def _on_closing(self) -> None:
+        """Note that the model hangs up: the farewell is not to be interrupted."""
+        self._closing = True
+        self._mouth.resume()
+
+    def _close(self, line: str | None, reason: EndReason) -> None:
+        """Stop talking, say a last line, if there is one, and end."""
+        if self._closing:
+            return
+        self._cut()
+        self._closing = True
+        self._keep_unanswered_words()
+        if line:
+            self._begin(None, line)
+            assert self._reply is not None
+            self._reply.reason = reason
+        else:
+            self._finish(Ending(reason))
+
+    def _fail(self, error: ProviderError) -> None:
+        """Apologise and end: a provider is gone for good."""
+        assert self._tasks is not None
+        if self._over is None or self._over.done():
+            return
+        log.warning("provider failed: %s: %s", error.code, error)
+        self._reporting.note("provider_fault", {"code": error.code, "message": str(error)})
+        self._cut()
+        self._closing = True
+        self._keep_unanswered_words()
+        self._tasks.create_task(self._apologise(error), name="apology")
+
+    async def _apologise(self, error: ProviderError) -> None:
+        """Say that we are sorry, in the assistant's voice if it still has one."""
+        providers = self._providers
+        speech = Speech(providers.tts, self._mouth, self._wire, self._clock)
+        self._mouth.resume()
+        try:
+            async with asyncio.timeout(APOLOGY_TIMEOUT_S):
+                await speech.say(APOLOGY)
+        except (ProviderError, TimeoutError):
+            speech.cut()
+            speech = Speech(providers.tts, self._mouth, self._wire, self._clock)
+            speech.play(APOLOGY, providers.apology, providers.apology_format)
+        await speech.finish()
+        self._finish(Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}"))
+
+    def _finish(self, ending: Ending) -> None:
+        assert self._over is not None
+        if not self._over.done():
+            self._over.set_result(ending)
+
+    # The reply in progress.
+
+    def _cut(self) -> None:
+        """End the reply in progress, if there is one, with what was heard of it."""
+        reply, task = self._reply, self._reply_task
+        if reply is None:
+            return
+        reply.log.interrupted = True
+        reply.speech.cut()
+        if task is not None:
+            task.cancel()
+        self._settle(reply)
+
+    def _settle(self, reply: Reply) -> None:
+        """Keep a reply, finished or cut, in history and in the record."""
+        self._reply = None
+        self._reply_task = None
+        reply.log.reply_ended_s = self._mouth.last_sent_s
+        self._history.extend(reply.log.thought.messages)
+        if heard := reply.speech.heard:
+            self._history.append(Message("assistant", heard))
+        self._report(reply)
+
+    def _report(self, reply: Reply) -> None:
+        self._reporting.turn(
+            reply.log.record(
+                self._call_id,
+                answered_s=self._answered_s,
+                models=self._models,
+                speech=reply.speech,
+                mouth=self._mouth,
+            )
+        )
+
+    def _keep_unanswered_words(self) -> None:
+        """Record what the caller said that nobody will answer."""
+        if not (text := self._turns.text):
+            return
+        self._turns.forget()
+        entry = TurnLog(self._number, self._reporting.wall_clock(), text)
+        self._number += 1
+        self._reporting.turn(
+            entry.record(
+                self._call_id,
+                answered_s=self._answered_s,
+                models=self._models,
+                speech=None,
+                mouth=self._mouth,
+            )
+        )

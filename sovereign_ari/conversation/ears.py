@@ -1,0 +1,94 @@
+"""From the caller's packets to the recogniser: voice activity, conversion, and its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sovereign_ari.conversation.frames import FrameQueue
+from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.transcode import Converter, decoder_for
+from sovereign_ari.media.vad import VoiceActivity
+from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
+
+CONNECT_TIMEOUT_S = 5.0
+_FLUSH = b""
+
+
+class Ears:
+    """Listens to one caller.
+
+    Args:
+        stt: The recogniser.
+        wire: Format of the call's RTP.
+        on_transcript: Takes what was recognised. Must not wait.
+    """
+
+    def __init__(
+        self, stt: SpeechToText, wire: AudioFormat, on_transcript: Callable[[Transcript], None]
+    ) -> None:
+        self.label = stt.label
+        self._stt = stt
+        self._audio = stt.format_for(wire)
+        self._converter = Converter(wire, self._audio)
+        self._decoder = decoder_for(wire)
+        self._activity = VoiceActivity(wire.rate_hz)
+        self._on_transcript = on_transcript
+        self._frames = FrameQueue()
+        self.heard_frames = 0
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that the recogniser was too slow for."""
+        return self._frames.dropped
+
+    def hear(self, frame: bytes) -> bool:
+        """Take 20 ms of the caller's audio as it stood on the wire; whether it is loud speech."""
+        self.heard_frames += 1
+        self._frames.put(frame)
+        return self._activity.is_speech(self._decoder.decode(frame))
+
+    def flush(self) -> None:
+        """Ask the recogniser for what was said so far, behind the audio already queued."""
+        self._frames.put(_FLUSH)
+
+    async def listen(self) -> None:
+        """Keep a recognition open until cancelled.
+
+        Raises:
+            ProviderError: If the recogniser refuses, cannot be reached, or ends.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S) as deadline:
+                async with self._stt.open(self._audio) as stream:
+                    deadline.reschedule(None)
+                    await self._serve(stream)
+        except TimeoutError:
+            raise ProviderUnavailable(
+                f"{self.label} did not open within {CONNECT_TIMEOUT_S:g} s"
+            ) from None
+
+    async def _serve(self, stream: SpeechStream) -> None:
+        sender = asyncio.create_task(self._send(stream), name="stt-send")
+        reader = asyncio.create_task(self._read(stream), name="stt-read")
+        try:
+            done, _ = await asyncio.wait((sender, reader), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (sender, reader):
+                task.cancel()
+            await asyncio.wait((sender, reader))
+        raise ProviderUnavailable(f"{self.label} ended the recognition")
+
+    async def _send(self, stream: SpeechStream) -> None:
+        async for frame in self._frames:
+            if frame == _FLUSH:
+                await stream.flush()
+            elif audio := self._converter.convert(frame):
+                await stream.send(audio)
+
+    async def _read(self, stream: SpeechStream) -> None:
+        async for transcript in stream:
+            self._on_transcript(transcript)

@@ -1,0 +1,47 @@
+"""What a conversation needs of the outgoing audio of a call."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Mouth(Protocol):
+    """The outgoing audio of one call, in the format of its wire.
+
+    What is put here leaves in real time; it is the only buffer between the synthesiser and the
+    caller, so what it has sent is what was heard.
+    """
+
+    def begin(self) -> None:
+        """Start a reply: counts and times below are about it alone."""
+
+    def put(self, audio: bytes) -> None:
+        """Append encoded audio."""
+
+    def end(self) -> None:
+        """Say that the reply is complete, so that its last partial frame can leave."""
+
+    def pause(self) -> None:
+        """Send silence, keeping the place."""
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+
+    def cut(self) -> None:
+        """Forget what was not sent yet."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """How much of this reply has left."""
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of audio that have not left."""
+
+    @property
+    def first_sent_s(self) -> float | None:
+        """Monotonic time of this reply's first packet, None before it."""
+
+    @property
+    def last_sent_s(self) -> float | None:
+        """Monotonic time of this reply's latest packet."""

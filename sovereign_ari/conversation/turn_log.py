@@ -1,0 +1,85 @@
+"""The record of one turn while it is being made: monotonic times, turned into offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.thinking import Thought
+from sovereign_ari.conversation.voice import Speech
+from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.records import TurnRecord
+
+
+@dataclass(slots=True)
+class TurnLog:
+    """One turn.
+
+    Attributes:
+        number: 0 for the greeting.
+        at: Wall clock at its beginning.
+        user_text: The caller's words, None for the greeting.
+        stopped_s: End of the caller's speech.
+        decided_s: When the turn was decided to be over.
+        stt_final_s: When the last final transcript came.
+        thought: What the model made of it.
+        interrupted: Whether the caller cut the reply.
+        error: What went wrong.
+        reply_ended_s: When the last packet of the reply left.
+    """
+
+    number: int
+    at: datetime
+    user_text: str | None
+    stopped_s: float | None = None
+    decided_s: float | None = None
+    stt_final_s: float | None = None
+    thought: Thought = field(default_factory=Thought)
+    interrupted: bool = False
+    error: str | None = None
+    reply_ended_s: float | None = None
+
+    def record(
+        self,
+        call_id: CallId,
+        *,
+        answered_s: float | None,
+        models: Mapping[str, str],
+        speech: Speech | None,
+        mouth: Mouth,
+    ) -> TurnRecord:
+        """Write down what is known now; `answered_s` is the origin of all offsets."""
+
+        def offset_ms(at_s: float | None) -> int | None:
+            if at_s is None or answered_s is None:
+                return None
+            return round((at_s - answered_s) * 1000)
+
+        thought = self.thought
+        return TurnRecord(
+            call_id=call_id,
+            number=self.number,
+            at=self.at,
+            user_text=self.user_text,
+            agent_text=thought.text.strip(),
+            heard_text=speech.heard if speech else "",
+            interrupted=self.interrupted,
+            tool_calls=tuple(thought.tool_calls),
+            user_stopped_ms=offset_ms(self.stopped_s),
+            turn_ended_ms=offset_ms(self.decided_s),
+            stt_final_ms=offset_ms(self.stt_final_s),
+            llm_first_token_ms=offset_ms(thought.first_token_s),
+            first_sentence_ms=offset_ms(thought.first_piece_s),
+            tts_first_byte_ms=offset_ms(speech.first_byte_s if speech else None),
+            first_packet_ms=offset_ms(mouth.first_sent_s if speech else None),
+            reply_ended_ms=offset_ms(self.reply_ended_s),
+            models=models,
+            usage={
+                "llm_input_tokens": thought.input_tokens,
+                "llm_output_tokens": thought.output_tokens,
+                "tts_characters": speech.characters if speech else 0,
+            },
+            error=self.error,
+        )

@@ -1,0 +1,108 @@
+"""From text to the caller's ear: synthesis, conversion for the wire, and what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.media.pcm import FRAME_S, AudioFormat
+from sovereign_ari.media.playout import SpokenLedger
+from sovereign_ari.media.transcode import Converter
+from sovereign_ari.speech.base import TextToSpeech
+
+FIRST_AUDIO_TIMEOUT_S = 5.0
+NEXT_AUDIO_TIMEOUT_S = 5.0
+AHEAD_S = 2.0
+"""A sentence is not asked for while more than this much of the one before is unheard."""
+
+
+class Speech:
+    """One reply being spoken.
+
+    Args:
+        tts: Who synthesises.
+        mouth: Where the audio goes.
+        wire: Format of the call's RTP.
+        clock: Monotonic seconds.
+
+    Attributes:
+        first_byte_s: When the synthesiser's first audio came.
+        characters: How much text was synthesised.
+    """
+
+    def __init__(
+        self, tts: TextToSpeech, mouth: Mouth, wire: AudioFormat, clock: Callable[[], float]
+    ) -> None:
+        self._tts = tts
+        self._mouth = mouth
+        self._wire = wire
+        self._clock = clock
+        self._ledger = SpokenLedger(wire)
+        self.first_byte_s: float | None = None
+        self.characters = 0
+        mouth.begin()
+
+    @property
+    def heard(self) -> str:
+        """The words that have left the PBX so far."""
+        return self._ledger.heard(self._mouth.sent_bytes)
+
+    async def say(self, text: str) -> None:
+        """Synthesise one piece behind what is queued; returns when its audio is all there.
+
+        Raises:
+            ProviderError: If the synthesiser fails, or keeps silent for longer than its deadline.
+        """
+        await self._wait_until_queued_below(AHEAD_S)
+        self.characters += len(text)
+        converter = Converter(self._tts.audio, self._wire)
+        self._ledger.begin(text)
+        timeout_s = FIRST_AUDIO_TIMEOUT_S
+        async with aclosing(self._tts.speak(text)) as chunks:  # type: ignore[type-var]
+            while True:
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        chunk = await anext(chunks, None)
+                except TimeoutError:
+                    raise ProviderUnavailable(
+                        f"{self._tts.label} sent no audio for {timeout_s:g} s"
+                    ) from None
+                if chunk is None:
+                    break
+                if self.first_byte_s is None:
+                    self.first_byte_s = self._clock()
+                timeout_s = NEXT_AUDIO_TIMEOUT_S
+                self._put(converter.convert(chunk))
+        self._put(converter.flush())
+        self._ledger.end()
+
+    def play(self, text: str, audio: bytes, source: AudioFormat) -> None:
+        """Queue audio that exists already, as the speech of `text`."""
+        converter = Converter(source, self._wire)
+        self._ledger.begin(text)
+        self._put(converter.convert(audio))
+        self._put(converter.flush())
+        self._ledger.end()
+
+    async def finish(self) -> None:
+        """Wait until the last of it has been sent."""
+        self._mouth.end()
+        await self._wait_until_queued_below(FRAME_S / 2)
+
+    def cut(self) -> str:
+        """Stop at once and return the words that were heard."""
+        self._mouth.cut()
+        return self.heard
+
+    def _put(self, audio: bytes) -> None:
+        if audio:
+            self._ledger.extend(audio)
+            self._mouth.put(audio)
+
+    async def _wait_until_queued_below(self, seconds: float) -> None:
+        # The pacer's thread empties the mouth on its own clock; nothing is there to wait on.
+        while (over_s := self._mouth.queued_s - seconds) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(max(over_s, FRAME_S / 2))

@@ -1,0 +1,156 @@
+"""The audio of one call: its socket, jitter buffer, playout, and place on the pacer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sovereign_ari.media.jitter import JitterBuffer
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.playout import Playout
+from sovereign_ari.media.rtp import PAYLOAD_TYPES, RtpPacket, RtpStream
+from sovereign_ari.media.transcode import silence_frame
+from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.wire.rtp_socket import RtpSocket
+
+
+class MediaLeg:
+    """Both directions of one call's audio, in the format of its wire.
+
+    Receiving runs on the event loop, sending on the pacer's thread; they share nothing but
+    `Playout`, which is made for that. It is a `conversation.mouth.Mouth`.
+
+    Args:
+        audio: What the wire carries.
+        address: Our IP address.
+        entropy: Random bits for the sequence number, timestamp and SSRC (RFC 3550 section 5.1).
+        clock: Monotonic seconds.
+        hear: Takes each 20 ms frame of the caller, in order, with the time of its arrival.
+    """
+
+    def __init__(
+        self,
+        audio: AudioFormat,
+        address: str,
+        entropy: int,
+        clock: Callable[[], float],
+        hear: Callable[[bytes, float], None],
+    ) -> None:
+        self._clock = clock
+        self._hear = hear
+        self._jitter = JitterBuffer(audio)
+        self._playout = Playout(audio)
+        self._silence = silence_frame(audio)
+        self._stream = RtpStream(
+            payload_type=PAYLOAD_TYPES[audio.encoding],
+            ssrc=entropy & 0xFFFFFFFF,
+            sequence=(entropy >> 32) & 0xFFFF,
+            timestamp=(entropy >> 48) & 0xFFFFFFFF,
+        )
+        self._socket = RtpSocket(self._on_packet, address)
+        self._first_sent_s: float | None = None
+        self._last_sent_s: float | None = None
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address and port, to be given to Asterisk as `external_host`."""
+        return self._socket.local
+
+    async def open(self) -> None:
+        """Start to receive; packets count as a stranger's until `connect`."""
+        await self._socket.open()
+
+    def connect(self, peer: tuple[str, int], pacer: Pacer, name: str) -> None:
+        """Exchange audio with Asterisk's leg from now on: speech, or silence, every 20 ms."""
+        self._socket.accept_from(peer)
+        pacer.add(name, self, self._socket.fileno(), peer)
+
+    def close(self) -> None:
+        """Stop receiving. The pacer must have let go before."""
+        self._socket.close()
+
+    def poll(self, now_s: float) -> None:
+        """Release frames whose missing predecessor has been waited for long enough."""
+        for frame in self._jitter.poll(now_s):
+            self._hear(frame, now_s)
+
+    def facts(self) -> Mapping[str, float]:
+        """Count what arrived and what was sent, for the record of the call."""
+        stats = self._jitter.stats
+        return {
+            "received": stats.received,
+            "lost": stats.lost,
+            "late": stats.late,
+            "duplicate": stats.duplicate,
+            "reordered": stats.reordered,
+            "concealed": stats.concealed,
+            "jitter_ms": round(stats.jitter_ms, 2),
+            "malformed": self._socket.malformed,
+            "strangers": self._socket.strangers,
+            "other": stats.other,
+            "underruns": self._playout.underruns,
+        }
+
+    def _on_packet(self, packet: RtpPacket) -> None:
+        now_s = self._clock()
+        for frame in self._jitter.push(packet, now_s):
+            self._hear(frame, now_s)
+
+    # The pacer's side.
+
+    def next_packet(self, now_s: float) -> bytes:
+        """See `pacer.PacketSource`."""
+        frame = self._playout.next_frame()
+        if frame is None:
+            return self._stream.next(self._silence)
+        marker = self._first_sent_s is None
+        if marker:
+            self._first_sent_s = now_s
+        self._last_sent_s = now_s
+        return self._stream.next(frame, marker=marker)
+
+    # The mouth's side; see `conversation.mouth.Mouth`.
+
+    def begin(self) -> None:
+        """Start a reply."""
+        self._playout.clear()
+        self._first_sent_s = self._last_sent_s = None
+
+    def put(self, audio: bytes) -> None:
+        """Append encoded audio."""
+        self._playout.put(audio)
+
+    def end(self) -> None:
+        """Say that the reply is complete."""
+        self._playout.end_segment()
+
+    def pause(self) -> None:
+        """Send silence, keeping the place."""
+        self._playout.pause()
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._playout.resume()
+
+    def cut(self) -> None:
+        """Forget what was not sent yet."""
+        self._playout.clear()
+
+    @property
+    def sent_bytes(self) -> int:
+        """How much of this reply has left."""
+        return self._playout.segment_played_bytes
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of audio that have not left."""
+        return self._playout.queued_s
+
+    @property
+    def first_sent_s(self) -> float | None:
+        """Time of this reply's first packet."""
+        return self._first_sent_s
+
+    @property
+    def last_sent_s(self) -> float | None:
+        """Time of this reply's latest packet."""
+        return self._last_sent_s
