@@ -25,6 +25,7 @@ from typing import TypeAlias
 from sovereign_ari.domain.agent import TurnTaking
 
 FRAME_S = 0.020
+SLACK_S = FRAME_S / 4  # frames arrive a little early or late; none of them is worth another frame
 ONSET_FRAMES = 2
 CLICK_S = 0.13  # a noise of 100 ms may touch one frame more at either end
 CLICK_SILENCE_S = 0.06
@@ -153,7 +154,7 @@ class TurnTaker:
         if not self._paused:
             self._paused = True
             decisions.append(Decision.PAUSE)
-        silence_s = now_s - self._last_voiced_s
+        silence_s = now_s - self._last_voiced_s + SLACK_S
         if self._confirmed():
             self._agent_active = self._paused = False
             decisions.append(Decision.INTERRUPT)
@@ -171,7 +172,7 @@ class TurnTaker:
             return words >= self._settings.interruption_min_words
         return (
             self._settings.interruption_min_words == 0
-            and self._voiced_s >= self._settings.interruption_min_duration_s
+            and self._voiced_s + SLACK_S >= self._settings.interruption_min_duration_s
         )
 
     def _harmless(self, silence_s: float) -> bool:
@@ -185,17 +186,17 @@ class TurnTaker:
         return answered or silence_s >= timeout_s
 
     def _while_listening(self, now_s: float) -> list[Outcome]:
-        silence_s = now_s - self._last_voiced_s
+        silence_s = now_s - self._last_voiced_s + SLACK_S
         if self._in_speech:
             if silence_s >= self._flush_after_s and not self._flushed:
                 return [self._flush()]
             return self._end_of_speech(silence_s)
         if self._words_at_s is not None:  # words that the detector did not hear
-            if now_s - self._words_at_s >= self._settings.endpointing_min_delay_s:
+            if now_s - self._words_at_s + SLACK_S >= self._settings.endpointing_min_delay_s:
                 return [self._end_turn()]
             return []
         if self._silence_timeout_s is not None:
-            if now_s - self._quiet_since_s >= self._silence_timeout_s:
+            if now_s - self._quiet_since_s + SLACK_S >= self._silence_timeout_s:
                 self._quiet_since_s = now_s
                 return [Decision.SILENCE]
         return []

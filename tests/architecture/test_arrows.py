@@ -1,0 +1,115 @@
+"""The dependency arrows of the README, enforced."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+_E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G = (
+    f"sovereign_ari.{name}"
+    for name in (
+        "errors",
+        "domain",
+        "media",
+        "speech",
+        "wire",
+        "conversation",
+        "control",
+        "bundle",
+        "work",
+        "metrics",
+        "log",
+        "settings",
+    )
+)
+
+# Each unit may import itself, the standard library, and what is listed here.
+MAY_IMPORT: dict[str, set[str]] = {
+    _E: set(),
+    _D: {_E},
+    _M: {_E, "numpy", "audioop", "webrtcvad", "G722"},
+    _S: {_E, _M, _D, "aiohttp", "openai", "pocketsphinx", "pydantic", "httpx2"},
+    _W: {_E, _M, f"{_D}.ids", "aiohttp", "pydantic"},
+    _V: {_E, _D, _M, _S},
+    _C: {_E, _D, _M, _W, _V, "structlog"},
+    "db": {_E, _D, "asyncpg"},
+    "api": {_E, _D, "db", "aiohttp", "asyncpg", "pydantic", "pydantic_core", "prometheus_client"},
+    _K: {_E, _D, "db", "asyncpg"},
+    _B: {_E, _D, _G, "aiohttp", "asyncpg"},
+    _X: {_D, "prometheus_client"},
+    _L: {"structlog"},
+    _G: {_E, "pydantic", "pydantic_settings", "dotenv"},
+}
+PURE = (_D, _M)
+ABOVE_THE_ARROWS = ("sovereign_ari", "sovereign_ari.__main__", "sovereign_ari.app")
+EDGE = "sovereign_ari.cli"
+IMPURE = {"asyncio", "socket", "time", "os", "random", "threading", "logging", "secrets"}
+
+
+def unit_of(module: str) -> str | None:
+    return next((u for u in MAY_IMPORT if module == u or module.startswith(u + ".")), None)
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for top in ("sovereign_ari", "api", "db"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def is_allowed(unit: str, target: str) -> bool:
+    top = target.split(".")[0]
+    if top in sys.stdlib_module_names and top != "audioop":
+        return unit not in PURE or top not in IMPURE
+    mine = {unit, *MAY_IMPORT[unit]}
+    return any(target == name or target.startswith(name + ".") for name in mine)
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(m, p, id=m) for m, p in modules()])
+def test_arrows(module: str, path: Path) -> None:
+    if module in ABOVE_THE_ARROWS or module.startswith(EDGE):
+        return
+    unit = unit_of(module)
+    assert unit is not None, f"{module} has no place in the table"
+    for line, target in imports(path):
+        assert is_allowed(unit, target), f"{path}:{line}: {unit} must not import {target}"
+
+
+@pytest.mark.parametrize(
+    ("unit", "target"),
+    [
+        (_D, "time"),
+        (_D, "requests"),
+        (_D, "api.calls"),
+        (_D, "sovereign_ari.app.run_api"),
+        (_M, "asyncio"),
+        (_W, "sovereign_ari.domain.call.step"),
+        ("api", "sovereign_ari.control.controller"),
+        ("db", "sovereign_ari.speech.base"),
+    ],
+)
+def test_a_wrong_arrow_is_noticed(unit: str, target: str) -> None:
+    assert not is_allowed(unit, target)
+
+
+def test_nobody_imports_the_composition_root() -> None:
+    for module, path in modules():
+        if module in ABOVE_THE_ARROWS or module.startswith(EDGE):
+            continue
+        for line, target in imports(path):
+            assert not target.startswith("sovereign_ari.app"), f"{path}:{line}"

@@ -1,0 +1,179 @@
+"""Turn taking on a 20 ms grid: what is decided, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sovereign_ari.domain.agent import TurnTaking
+from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
+
+
+class Scene:
+    """Feeds a turn taker frame by frame and notes each decision with its time in ms."""
+
+    def __init__(self, settings: TurnTaking | None = None, silence_s: float | None = None) -> None:
+        self.taker = TurnTaker(settings or TurnTaking(), 0.0, silence_s)
+        self.now_ms = 0
+        self.log: list[tuple[int, Outcome]] = []
+
+    def frames(self, count: int, voiced: bool) -> Scene:
+        for _ in range(count):
+            self.now_ms += 20
+            self._note(self.taker.frame(voiced, self.now_ms / 1000))
+        return self
+
+    def speak(self, ms: int) -> Scene:
+        return self.frames(ms // 20, True)
+
+    def quiet(self, ms: int) -> Scene:
+        return self.frames(ms // 20, False)
+
+    def words(self, text: str, *, final: bool = True, flushed: bool = True) -> Scene:
+        self._note(
+            self.taker.transcript(text, final=final, flushed=flushed, now_s=self.now_ms / 1000)
+        )
+        return self
+
+    def agent_speaks(self) -> Scene:
+        self.taker.agent_began()
+        return self
+
+    def _note(self, outcomes: Iterable[Outcome]) -> None:
+        self.log += [(self.now_ms, outcome) for outcome in outcomes]
+
+    def kinds(self) -> list[object]:
+        return [type(o) if isinstance(o, EndTurn) else o for _, o in self.log]
+
+
+def test_a_turn_ends_after_the_min_delay_once_the_words_are_there() -> None:
+    scene = Scene().speak(1000).quiet(200)
+    assert scene.log == [(1200, Decision.FLUSH)]
+    scene.words("book a table").quiet(200)
+    assert scene.log[1:] == [(1400, EndTurn("book a table", 1.0))]
+
+
+def test_a_late_recogniser_delays_the_end_by_no_more_than_itself() -> None:
+    scene = Scene().speak(1000).quiet(900).words("hello there")
+    assert scene.log[-1] == (1900, EndTurn("hello there", 1.0))
+
+
+def test_a_pause_within_a_sentence_does_not_end_it() -> None:
+    scene = Scene().speak(600).quiet(300).words("I would like").speak(600).quiet(200)
+    assert EndTurn not in scene.kinds()
+    scene.words("a table").quiet(200)
+    assert scene.log[-1][1] == EndTurn("I would like a table", 1.5)
+
+
+def test_an_unfinished_sentence_waits_for_the_max_delay() -> None:
+    scene = Scene().speak(600).quiet(300).words("a table and").quiet(1600)
+    assert EndTurn not in scene.kinds()
+    scene.quiet(100)
+    assert scene.log[-1] == (2600, EndTurn("a table and", 0.6))
+
+
+def test_a_noise_without_words_is_no_turn() -> None:
+    scene = Scene().speak(200).quiet(300).words("").quiet(5000)
+    assert scene.kinds() == [Decision.FLUSH]
+
+
+def test_words_that_the_detector_missed_are_a_turn() -> None:
+    scene = Scene().quiet(1000).words("hello", flushed=False).quiet(400)
+    assert scene.kinds() == [EndTurn]
+
+
+def test_a_partial_text_never_answered_still_ends_at_the_max_delay() -> None:
+    scene = Scene().speak(500).words("hello", final=False, flushed=False).quiet(2000)
+    assert scene.log[-1] == (2500, EndTurn("hello", 0.5))
+
+
+def test_speech_pauses_the_agent_within_two_frames_and_cuts_it_after_the_min_duration() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(600)
+    assert scene.log == [(1040, Decision.PAUSE), (1300, Decision.INTERRUPT)]
+
+
+def test_one_loud_frame_disturbs_nobody() -> None:
+    assert Scene().agent_speaks().quiet(500).speak(20).quiet(1000).log == []
+
+
+@pytest.mark.parametrize("click_ms", [40, 60, 80, 100, 120])
+def test_a_click_pauses_for_a_moment_only(click_ms: int) -> None:
+    scene = Scene().agent_speaks().quiet(500).speak(click_ms).quiet(500)
+    assert scene.kinds() == [Decision.PAUSE, Decision.RESUME]
+    assert scene.log[1][0] <= 500 + click_ms + 80
+
+
+def test_a_short_word_interrupts_when_the_recogniser_understands_it() -> None:
+    scene = Scene().agent_speaks().quiet(500).speak(220).quiet(220)
+    assert scene.kinds() == [Decision.PAUSE, Decision.FLUSH]
+    scene.words("stop").quiet(400)
+    assert scene.kinds() == [Decision.PAUSE, Decision.FLUSH, Decision.INTERRUPT, EndTurn]
+
+
+def test_a_cough_that_nobody_understands_resumes_the_agent() -> None:
+    scene = Scene().agent_speaks().quiet(500).speak(220).quiet(260).words("")
+    assert scene.kinds() == [Decision.PAUSE, Decision.FLUSH, Decision.RESUME]
+
+
+def test_an_unanswered_cough_resumes_after_the_false_interruption_timeout() -> None:
+    scene = Scene().agent_speaks().quiet(500).speak(220).quiet(1600)
+    assert scene.log[-1] == (500 + 220 + 1500, Decision.RESUME)
+
+
+def test_min_words_holds_the_cut_back_but_not_the_pause() -> None:
+    scene = Scene(TurnTaking(interruption_min_words=2)).agent_speaks().speak(1000).quiet(200)
+    scene.words("well")
+    assert Decision.INTERRUPT not in scene.kinds()
+    scene.words("hold on", flushed=False)
+    assert scene.kinds()[-1] is Decision.INTERRUPT
+
+
+def test_silence_of_both_sides_is_noticed_once_per_timeout() -> None:
+    scene = Scene(silence_s=3.0).quiet(6040)
+    assert scene.log == [(3000, Decision.SILENCE), (6000, Decision.SILENCE)]
+
+
+def test_speech_of_either_side_restarts_the_silence() -> None:
+    scene = Scene(silence_s=3.0).quiet(2000).agent_speaks().quiet(4000)
+    scene.taker.agent_ended(scene.now_ms / 1000)
+    scene.quiet(2900)
+    assert scene.log == []
+    scene.quiet(200)
+    assert scene.kinds() == [Decision.SILENCE]
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.booleans(),
+            st.tuples(st.sampled_from(["", "hi", "yes and"]), st.booleans(), st.booleans()),
+        ),
+        max_size=400,
+    ),
+    agent=st.booleans(),
+)
+def test_any_sequence_keeps_pause_and_resume_in_pairs(
+    steps: list[bool | tuple[str, bool, bool]], agent: bool
+) -> None:
+    scene = Scene()
+    if agent:
+        scene.agent_speaks()
+    for item in steps:
+        if isinstance(item, bool):
+            scene.frames(1, item)
+        else:
+            scene.words(item[0], final=item[1], flushed=item[2])
+    paused = False
+    for kind in scene.kinds():
+        if kind is Decision.PAUSE:
+            assert not paused
+            paused = True
+        elif kind in (Decision.RESUME, Decision.INTERRUPT):
+            assert paused
+            paused = False
+        elif kind is EndTurn:
+            assert not paused
+    assert all(o.text for _, o in scene.log if isinstance(o, EndTurn))
