@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -50,16 +51,11 @@ class Command:
     orphan_signal: signal.Signals = signal.SIGTERM
 
 
-def tied_to_parent(orphan_signal: int) -> Callable[[], None]:
-    """Make a `preexec_fn`: the child gets the signal when the process that started it ends."""
-    parent = os.getpid()
-
-    def tie() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, orphan_signal, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before the line above
-            os.kill(os.getpid(), orphan_signal)
-
-    return tie
+def tie_to(parent: int, orphan_signal: int) -> None:
+    """Have the kernel send us the signal when the parent process ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, orphan_signal, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the line above
+        os.kill(os.getpid(), orphan_signal)
 
 
 class Child:
@@ -107,7 +103,7 @@ class Child:
                 user=command.account.user_id,
                 group=command.account.group_id,
                 extra_groups=[] if command.account.user_id is not None else None,
-                preexec_fn=tied_to_parent(command.orphan_signal),
+                preexec_fn=functools.partial(tie_to, os.getpid(), command.orphan_signal),
                 cwd="/" if command.account.user_id is not None else None,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import typer
 import uvloop
 
 from sovereign_ari.bundle.datadir import DataDir
+from sovereign_ari.bundle.processes import tie_to
 from sovereign_ari.bundle.supervisor import Supervisor
 from sovereign_ari.cli import keys
 from sovereign_ari.cli.database import database_url, prepare_database
@@ -32,8 +34,12 @@ app.add_typer(keys.app, name="keys", help="API keys of the operator's organisati
 
 
 @app.command()
-def up() -> None:
+def up(
+    tied: bool = typer.Option(False, hidden=True, help="End when the parent process ends."),
+) -> None:
     """Start everything on this machine, and stay in the foreground."""
+    if tied:
+        tie_to(os.getppid(), signal.SIGTERM)
     settings = read_settings(os.environ)
 
     async def prepare(url: str, data: DataDir) -> str | None:

@@ -1,0 +1,40 @@
+# make up     start everything and stay in the foreground     make test   all checks and tests
+# make bench  measure                                         make lint   the checks alone
+
+VENV ?= .venv
+BIN = $(VENV)/bin
+export VENV PYTHON
+
+.PHONY: up test lint bench clean test-all-pythons setup
+
+up:
+	@deploy/setup run
+	@exec $(BIN)/python -m sovereign_ari up --tied
+
+setup:
+	@deploy/setup test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+# Every Python of 3.11 to 3.14 that is here, each in an environment of its own
+test-all-pythons:
+	@for version in 3.11 3.12 3.13 3.14; do \
+	    if python$$version -c '' 2>/dev/null; then \
+	        echo "== Python $$version"; \
+	        $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=python$$version || exit 1; \
+	    fi; \
+	done
+
+# Removes what was built here; the data folder and the system's packages stay
+clean:
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .stamp-*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
