@@ -1,0 +1,1 @@
+"""Speech and language providers: what they are asked, and how each vendor is asked it."""

@@ -1,0 +1,141 @@
+"""OpenAI speech synthesis: `POST /audio/speech`, streamed as 24 kHz PCM16."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.media.pcm import PCM_24K, AudioFormat
+from sovereign_ari.speech.endpoint import Endpoint
+from sovereign_ari.speech.vendor_errors import error_of_status
+
+FIRST_BYTE_S = 10.0
+NEXT_CHUNK_S = 10.0
+_WHAT = "openai speech"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceOptions:
+    """What an assistant chooses of a voice.
+
+    Attributes:
+        model: Model name.
+        voice: Voice name.
+        instructions: How to speak, in words; not every model takes them.
+        speed: 0.25 to 4, None for the voice's own.
+    """
+
+    model: str
+    voice: str
+    instructions: str | None = None
+    speed: float | None = None
+
+
+class OpenAITextToSpeech:
+    """One voice; the session and its connections are shared with others.
+
+    Args:
+        session: Shared HTTP session.
+        endpoint: Server and key.
+        options: The assistant's choice.
+        first_byte_s: Longest wait for the first audio.
+        next_chunk_s: Longest pause within a sentence.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        endpoint: Endpoint,
+        options: VoiceOptions,
+        *,
+        first_byte_s: float = FIRST_BYTE_S,
+        next_chunk_s: float = NEXT_CHUNK_S,
+    ) -> None:
+        self._session = session
+        self._endpoint = endpoint
+        self._options = options
+        self._first_byte_s = first_byte_s
+        self._next_chunk_s = next_chunk_s
+
+    @property
+    def label(self) -> str:
+        """`openai/<model>`."""
+        return f"openai/{self._options.model}"
+
+    @property
+    def audio(self) -> AudioFormat:
+        """24 kHz PCM16."""
+        return PCM_24K
+
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        """Stream one sentence; audio is yielded as soon as it is there."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._first_byte_s
+        torn = b""  # half a sample, when a chunk ends within one
+        spoken = False
+        async with self._open(text, deadline_s) as response:
+            while chunk := await self._read(response, deadline_s):
+                deadline_s = loop.time() + self._next_chunk_s
+                data = torn + chunk
+                even = len(data) & ~1
+                torn = data[even:]
+                if even:
+                    spoken = True
+                    yield data[:even]
+            response.release()
+        if not spoken:
+            raise ProviderUnavailable(f"{_WHAT} sent no audio")
+
+    @asynccontextmanager
+    async def _open(self, text: str, deadline_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
+        with _our_errors():
+            async with asyncio.timeout_at(deadline_s):
+                response = await self._session.post(
+                    f"{self._endpoint.base_url}/audio/speech",
+                    json=self._request(text),
+                    headers=self._endpoint.headers,
+                )
+        try:
+            if response.status != 200:
+                body = await self._read(response, deadline_s)
+                raise error_of_status(_WHAT, response.status, body, response.headers)
+            yield response
+        finally:
+            response.close()  # hangs up, unless the connection was given back before
+
+    @staticmethod
+    async def _read(response: aiohttp.ClientResponse, deadline_s: float) -> bytes:
+        """Take what has come; empty at the end."""
+        with _our_errors():
+            async with asyncio.timeout_at(deadline_s):
+                return await response.content.readany()
+
+    def _request(self, text: str) -> dict[str, Any]:
+        options = self._options
+        request: dict[str, Any] = {
+            "model": options.model,
+            "voice": options.voice,
+            "input": text,
+            "response_format": "pcm",
+        }
+        if options.instructions is not None:
+            request["instructions"] = options.instructions
+        if options.speed is not None:
+            request["speed"] = options.speed
+        return request
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise ProviderUnavailable(f"{_WHAT} did not answer in time") from error
+    except aiohttp.ClientError as error:
+        raise ProviderUnavailable(f"{_WHAT} cannot be reached, or went away") from error
