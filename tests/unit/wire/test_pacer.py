@@ -1,0 +1,88 @@
+"""The pacer sends for every call on one grid, and never for a call that was removed."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sovereign_ari.wire.pacer import Pacer
+
+
+class Counting:
+    """A source whose packets are numbered."""
+
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+
+    def next_packet(self, now_s: float) -> bytes:
+        self.times_s.append(now_s)
+        return str(len(self.times_s)).encode()
+
+
+@pytest.fixture
+def pacer() -> Iterator[Pacer]:
+    pacer = Pacer()
+    pacer.start()
+    yield pacer
+    pacer.stop()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    for one in (ours, theirs):
+        one.bind(("127.0.0.1", 0))
+        one.settimeout(5)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_packets_leave_on_an_absolute_grid(
+    pacer: Pacer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    source = Counting()
+    pacer.add("call", source, ours.fileno(), theirs.getsockname())
+    got = [theirs.recv(100) for _ in range(25)]
+    pacer.remove("call")
+    assert got == [str(n).encode() for n in range(1, 26)]
+    spent_s = source.times_s[24] - source.times_s[0]
+    assert spent_s > 24 * 0.020 - 0.015  # never a burst; lateness is the machine's business
+
+
+def test_nothing_leaves_after_remove(
+    pacer: Pacer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    source = Counting()
+    pacer.add("call", source, ours.fileno(), theirs.getsockname())
+    theirs.recv(100)
+    pacer.remove("call")
+    sent = len(source.times_s)
+    ours.close()  # the descriptor may be somebody else's from here on
+    time.sleep(0.1)
+    assert len(source.times_s) == sent
+    assert pacer.lines == 0
+    assert pacer.send_errors == 0
+
+
+def test_calls_are_spread_over_the_slots(
+    pacer: Pacer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    sources = [Counting() for _ in range(8)]
+    for number, source in enumerate(sources):
+        pacer.add(str(number), source, ours.fileno(), theirs.getsockname())
+    for _ in range(80):
+        theirs.recv(100)
+    assert {len(slot) for slot in pacer._slots} == {2}
+    counts = [len(source.times_s) for source in sources]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_removing_what_is_not_there_is_harmless(pacer: Pacer) -> None:
+    pacer.remove("nobody")
