@@ -90,7 +90,7 @@ class Speech:
     async def finish(self) -> None:
         """Wait until the last of it has been sent."""
         self._mouth.end()
-        await self._wait_until_queued_below(FRAME_S / 2)
+        await self._wait_until_queued_below(0.0)
 
     def cut(self) -> str:
         """Stop at once and return the words that were heard."""

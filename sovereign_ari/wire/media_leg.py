@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from sovereign_ari.media.conceal import Concealer
 from sovereign_ari.media.jitter import JitterBuffer
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.playout import Playout
@@ -38,6 +39,7 @@ class MediaLeg:
         self._clock = clock
         self._hear = hear
         self._jitter = JitterBuffer(audio)
+        self._concealer = Concealer(audio)
         self._playout = Playout(audio)
         self._silence = silence_frame(audio)
         self._stream = RtpStream(
@@ -70,8 +72,7 @@ class MediaLeg:
 
     def poll(self, now_s: float) -> None:
         """Release frames whose missing predecessor has been waited for long enough."""
-        for frame in self._jitter.poll(now_s):
-            self._hear(frame, now_s)
+        self._release(self._jitter.poll(now_s), now_s)
 
     def facts(self) -> Mapping[str, float]:
         """Count what arrived and what was sent, for the record of the call."""
@@ -92,8 +93,13 @@ class MediaLeg:
 
     def _on_packet(self, packet: RtpPacket) -> None:
         now_s = self._clock()
-        for frame in self._jitter.push(packet, now_s):
-            self._hear(frame, now_s)
+        self._release(self._jitter.push(packet, now_s), now_s)
+
+    def _release(self, frames: Sequence[bytes | None], now_s: float) -> None:
+        concealer = self._concealer
+        for frame in frames:
+            whole = concealer.lost() if frame is None else concealer.received(frame)
+            self._hear(whole, now_s)
 
     # The pacer's side.
 
