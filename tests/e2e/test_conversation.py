@@ -102,13 +102,13 @@ async def test_an_interruption_stops_the_agent_and_cuts_the_record(reception: Re
     timeline = await reception.timeline(record)
     story = timeline["turns"][1]
     assert story["interrupted"] is True
-    assert story["agent_text"] == LONG
-    assert LONG.startswith(story["heard_text"].rstrip(" ."))
-    assert len(story["heard_text"]) < len(LONG)
-    assert ("assistant", story["heard_text"]) in said(record)
+    assert story["agent"] == LONG
+    assert LONG.startswith(story["heard"].rstrip(" ."))
+    assert len(story["heard"]) < len(LONG)
+    assert ("assistant", story["heard"]) in said(record)
     prompt = reception.vendor.chat.bodies[-1]["messages"]
     spoken = [message["content"] for message in prompt if message["role"] == "assistant"]
-    assert spoken[-1] == story["heard_text"]
+    assert spoken[-1] == story["heard"]
 
 
 async def test_a_knock_does_not_stop_the_agent(reception: Reception) -> None:

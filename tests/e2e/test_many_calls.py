@@ -24,10 +24,7 @@ async def test_ten_calls_at_once_do_not_disturb_each_other(reception: Reception)
         for index in range(CALLS):
             group.create_task(one(index))
 
-    await reception.record(number)
-    listed = (await reception.api.get("/calls?limit=50"))["calls"]
-    calls = [call for call in listed if call["phone_number"] == number]
-    assert len(calls) == CALLS
+    calls = await reception.all_ended(number, CALLS)
     assert len({call["id"] for call in calls}) == CALLS
     words = sorted(said(call)[1][1] for call in calls)
     assert words == [f"caller {index}" for index in range(CALLS)]

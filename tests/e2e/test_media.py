@@ -110,7 +110,7 @@ async def test_digits_stand_in_the_timeline(reception: Reception) -> None:
         await asks_and_is_answered(call, "digits")
     record = await reception.record(number)
     timeline = await reception.timeline(record)
-    notes = [note for note in timeline["notes"] if note["kind"] == "dtmf"]
+    notes = [note for note in timeline["events"] if note["kind"] == "dtmf"]
     assert [note["detail"]["digit"] for note in notes] == ["1", "4", "*", "#"]
     assert [words for role, words in said(record) if role == "user"] == ["digits"]
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
@@ -56,11 +57,26 @@ class Reception:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _RECORD_TIMEOUT_S
         while True:
-            listed = (await self.api.get("/calls?limit=50"))["calls"]
-            calls = [call for call in listed if call["phone_number"] == number]
+            calls = await self.calls(number)
             if calls and until(calls[0]):
                 return await self.api.get(f"/calls/{calls[0]['id']}")
             assert loop.time() < deadline, f"{number}: {as_text(calls[:1])}"
+            await asyncio.sleep(_POLL_S)
+
+    async def calls(self, number: str) -> list[Json]:
+        """List the calls to a number, the newest first."""
+        listed = await self.api.get(f"/calls?phone_number={quote(number)}")
+        return list(listed["calls"])
+
+    async def all_ended(self, number: str, count: int) -> list[Json]:
+        """Wait until exactly `count` calls to a number are recorded and have ended."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _RECORD_TIMEOUT_S
+        while True:
+            calls = await self.calls(number)
+            if len(calls) == count and all(call["ended_at"] for call in calls):
+                return calls
+            assert loop.time() < deadline, f"{len(calls)} of {count} calls: {as_text(calls)}"
             await asyncio.sleep(_POLL_S)
 
     async def timeline(self, call: Json) -> Json:

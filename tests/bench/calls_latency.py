@@ -1,0 +1,251 @@
+"""How fast calls are, and what they cost: 1, 10, 50 and 100 at once.
+
+Product, PBX, database, vendor and callers share this machine; the vendor answers at once. Prints
+a table and writes `results/calls_latency.json`. `python -m tests.bench.calls_latency [CALLS ...]`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.bench.calls_vendor import GREETING
+from tests.bench.machine import describe, usage
+from tests.support.platform import REPOSITORY, Platform, running_platform
+
+RESULTS = Path(__file__).parent / "results"
+LEVELS = (1, 10, 50, 100)
+PER_SECOND = 20.0
+ENDPOINTING_S = 0.4
+ROUNDS_FOR_ONE = 5
+"""A single call says little: it is made this often, one after the other."""
+NUMBER = "+31205550100"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; milliseconds unless named otherwise."""
+
+    calls: int
+    failed: int
+    answer_p50: float
+    answer_p95: float
+    greeting_p50: float
+    greeting_p95: float
+    voice_to_voice_p50: float
+    voice_to_voice_p95: float
+    pause_p50: float
+    pause_p95: float
+    clicks_survived: str
+    spacing_p99: float
+    spacing_max: float
+    holes: int
+    lost: int
+    controller_cpu_per_call: float
+    asterisk_cpu_per_call: float
+    memory_per_call_kib: float
+
+
+TITLES = {
+    "calls": "calls at once",
+    "failed": "calls that went wrong",
+    "answer_p50": "INVITE to 200, p50, ms",
+    "answer_p95": "INVITE to 200, p95, ms",
+    "greeting_p50": "answer to first greeting audio, p50, ms",
+    "greeting_p95": "answer to first greeting audio, p95, ms",
+    "voice_to_voice_p50": "voice to voice beyond the end-of-turn delay, p50, ms",
+    "voice_to_voice_p95": "voice to voice beyond the end-of-turn delay, p95, ms",
+    "pause_p50": "caller speaks to agent pauses, p50, ms",
+    "pause_p95": "caller speaks to agent pauses, p95, ms",
+    "clicks_survived": "60 ms clicks that did not stop the agent",
+    "spacing_p99": "packet spacing, p99, ms",
+    "spacing_max": "packet spacing, longest gap, ms",
+    "holes": "holes over 10 ms in replies (40 ms jitter buffer)",
+    "lost": "packets lost on the way to the caller",
+    "controller_cpu_per_call": "controller CPU per call, % of a core",
+    "asterisk_cpu_per_call": "Asterisk CPU per call, % of a core",
+    "memory_per_call_kib": "controller memory per call, KiB",
+}
+
+
+@asynccontextmanager
+async def vendor() -> AsyncIterator[str]:
+    """Run the vendor in a process of its own; yields its base URL."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.bench.calls_vendor",
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            base_url = (await process.stdout.readline()).decode().strip()
+        yield base_url
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def callers(platform: Platform, calls: int) -> list[dict[str, Any]]:
+    """Run the callers in a process of their own; returns what each measured."""
+    host, port = platform.sip
+    job = {
+        "host": host,
+        "port": port,
+        "number": NUMBER,
+        "calls": calls,
+        "per_second": PER_SECOND,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.bench.calls_caller",
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate(json.dumps(job).encode())
+    assert process.returncode == 0, f"the callers ended with {process.returncode}"
+    return list(json.loads(output))
+
+
+@dataclass
+class Watch:
+    """CPU and memory of controller and PBX while calls run."""
+
+    wall_s: float = 0.0
+    controller_cpu_s: float = 0.0
+    asterisk_cpu_s: float = 0.0
+    grown_bytes: int = 0
+
+
+async def watched(platform: Platform, calls: int) -> tuple[list[dict[str, Any]], Watch]:
+    """Run the callers and look at the processes meanwhile."""
+    pids = platform.pids
+    watch = Watch()
+    controller, asterisk = usage(pids["controller"]), usage(pids["asterisk"])
+    begun_s = time.monotonic()
+    running = asyncio.create_task(callers(platform, calls))
+    while not running.done():
+        await asyncio.wait([running], timeout=0.25)
+        grown = usage(pids["controller"]).resident_bytes - controller.resident_bytes
+        watch.grown_bytes = max(watch.grown_bytes, grown)
+    watch.wall_s = time.monotonic() - begun_s
+    watch.controller_cpu_s = usage(pids["controller"]).cpu_s - controller.cpu_s
+    watch.asterisk_cpu_s = usage(pids["asterisk"]).cpu_s - asterisk.cpu_s
+    return running.result(), watch
+
+
+async def level(platform: Platform, calls: int) -> Row:
+    """Measure one number of calls at once."""
+    rounds = ROUNDS_FOR_ONE if calls == 1 else 1
+    results: list[dict[str, Any]] = []
+    total = Watch()
+    for _ in range(rounds):
+        measured, watch = await watched(platform, calls)
+        results += measured
+        total.wall_s += watch.wall_s
+        total.controller_cpu_s += watch.controller_cpu_s
+        total.asterisk_cpu_s += watch.asterisk_cpu_s
+        total.grown_bytes = max(total.grown_bytes, watch.grown_bytes)
+    return _row(calls, results, total)
+
+
+def _row(calls: int, results: list[dict[str, Any]], watch: Watch) -> Row:
+    good = [result for result in results if result["fault"] is None]
+    for result in results:
+        if result["fault"] is not None:
+            print("  fault:", result["fault"], file=sys.stderr)
+    answers = [result["answer_ms"] for result in good]
+    greetings = [result["greeting_ms"] for result in good]
+    voices = [ms - 1000 * ENDPOINTING_S for result in good for ms in result["voice_to_voice_ms"]]
+    pauses = [ms for result in good for ms in result["pause_ms"]]
+    clicks = [survived for result in good for survived in result["clicks_survived"]]
+    gaps = [gap for result in good for gap in result["gaps_ms"]]
+    busy_s = sum(sum(result["gaps_ms"]) / 1000 for result in good) or 1.0
+    return Row(
+        calls=calls,
+        failed=len(results) - len(good),
+        answer_p50=_percentile(answers, 50),
+        answer_p95=_percentile(answers, 95),
+        greeting_p50=_percentile(greetings, 50),
+        greeting_p95=_percentile(greetings, 95),
+        voice_to_voice_p50=_percentile(voices, 50),
+        voice_to_voice_p95=_percentile(voices, 95),
+        pause_p50=_percentile(pauses, 50),
+        pause_p95=_percentile(pauses, 95),
+        clicks_survived=f"{sum(clicks)} of {len(clicks)}",
+        spacing_p99=_percentile(gaps, 99),
+        spacing_max=max(gaps, default=0.0),
+        holes=sum(result["holes"] for result in good),
+        lost=sum(result["lost"] for result in good),
+        controller_cpu_per_call=round(100 * watch.controller_cpu_s / busy_s, 2),
+        asterisk_cpu_per_call=round(100 * watch.asterisk_cpu_s / busy_s, 2),
+        memory_per_call_kib=round(watch.grown_bytes / 1024 / calls, 1),
+    )
+
+
+def _percentile(values: Sequence[float], percent: float) -> float:
+    return round(float(np.percentile(values, percent)), 1) if values else float("nan")
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print one column per number of calls."""
+    width = max(len(title) for title in TITLES.values())
+    for name, title in TITLES.items():
+        cells = "".join(f"{getattr(row, name)!s:>14}" for row in rows)
+        print(f"{title:<{width}}{cells}")
+
+
+async def measure(levels: Sequence[int]) -> list[Row]:
+    """Start everything, measure, stop everything."""
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as folder:
+        async with vendor() as base_url:
+            env = {"OPENAI_API_KEY": "a-key-of-the-bench", "OPENAI_BASE_URL": base_url}
+            env["SOVEREIGN_RTP_PORTS"] = "20000-21999"
+            async with running_platform(Path(folder), env) as platform:
+                async with platform.api() as api:
+                    body = {"name": "Bench", "first_message": GREETING}
+                    made = (await api.create("/assistants", body))["assistant"]
+                    number = {"phone_number": NUMBER, "assistant_id": made["id"]}
+                    await api.create("/numbers", number)
+                await callers(platform, 1)  # the first call of a process pays for its imports
+                for calls in levels:
+                    print(f"measuring {calls} at once ...", file=sys.stderr)
+                    rows.append(await level(platform, calls))
+    return rows
+
+
+def main() -> None:
+    """Measure the numbers of calls named on the command line, or the usual ones."""
+    levels = [int(argument) for argument in sys.argv[1:]] or LEVELS
+    machine = describe()
+    rows = asyncio.run(measure(levels))
+    print(f"\nCalls, on {machine}\n")
+    print_table(rows)
+    RESULTS.mkdir(exist_ok=True)
+    document = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    (RESULTS / "calls_latency.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
