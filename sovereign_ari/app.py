@@ -9,13 +9,12 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import asyncpg
-import uvloop
 from aiohttp import web
 
 from api.app import build_app
@@ -125,6 +124,7 @@ async def run_controller(settings: Settings) -> None:
         pool = await _open_pool(stack, settings, "controller", max_size=8)
         registry = await stack.enter_async_context(_registry(settings))
         apology, apology_format = await _speak_apology(registry)
+        await registry.warm_up()
         ari = await stack.enter_async_context(AriHttp(address))
         pacer = Pacer()
         pacer.start()
@@ -175,6 +175,7 @@ async def run_api(settings: Settings) -> None:
             catalogue=load_catalogue(),
             defaults=default_blocks(settings),
             version=__version__,
+            rate_limit_per_minute=settings.rate_limit_per_minute,
         )
         await _serve(stack, application, settings.bind, settings.api_port)
         await stop.wait()
@@ -187,17 +188,6 @@ async def run_worker(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         pool = await _open_pool(stack, settings, "worker", max_size=4)
         await work(pool, stop)
-
-
-def run(process: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:
-    """Run one of the processes above on uvloop, which halves the cost of a packet."""
-    uvloop.run(_as_coroutine(process, settings))
-
-
-async def _as_coroutine(
-    process: Callable[[Settings], Awaitable[None]], settings: Settings
-) -> None:
-    await process(settings)
 
 
 class _CountingJournal:

@@ -61,5 +61,5 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for ours in ("sovereign_ari", "api", "db"):
+    for ours in ("sovereign_ari", "api", "db", "work"):
         logging.getLogger(ours).setLevel(level.upper())

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     external_address: str | None = None
     api_key: SecretStr | None = None
     controllers: int = Field(default=1, ge=1, le=64)
+    rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000)
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
