@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -218,20 +217,19 @@ def print_table(rows: Sequence[Row]) -> None:
 async def measure(levels: Sequence[int]) -> list[Row]:
     """Start everything, measure, stop everything."""
     rows = []
-    with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as folder:
-        async with vendor() as base_url:
-            env = {"OPENAI_API_KEY": "a-key-of-the-bench", "OPENAI_BASE_URL": base_url}
-            env["SOVEREIGN_RTP_PORTS"] = "20000-21999"
-            async with running_platform(Path(folder), env) as platform:
-                async with platform.api() as api:
-                    body = {"name": "Bench", "first_message": GREETING}
-                    made = (await api.create("/assistants", body))["assistant"]
-                    number = {"phone_number": NUMBER, "assistant_id": made["id"]}
-                    await api.create("/numbers", number)
-                await callers(platform, 1)  # the first call of a process pays for its imports
-                for calls in levels:
-                    print(f"measuring {calls} at once ...", file=sys.stderr)
-                    rows.append(await level(platform, calls))
+    async with vendor() as base_url:
+        env = {"OPENAI_API_KEY": "a-key-of-the-bench", "OPENAI_BASE_URL": base_url}
+        env["SOVEREIGN_RTP_PORTS"] = "20000-21999"
+        async with running_platform(env) as platform:
+            async with platform.api() as api:
+                body = {"name": "Bench", "first_message": GREETING}
+                made = (await api.create("/assistants", body))["assistant"]
+                number = {"phone_number": NUMBER, "assistant_id": made["id"]}
+                await api.create("/numbers", number)
+            await callers(platform, 1)  # the first call of a process pays for its imports
+            for calls in levels:
+                print(f"measuring {calls} at once ...", file=sys.stderr)
+                rows.append(await level(platform, calls))
     return rows
 
 

@@ -39,11 +39,9 @@ async def vendor() -> AsyncIterator[FakeOpenAI]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def platform(
-    vendor: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Platform]:
+async def platform(vendor: FakeOpenAI) -> AsyncIterator[Platform]:
     env = {"OPENAI_API_KEY": "a-key-of-the-tests", "OPENAI_BASE_URL": vendor.base_url}
-    async with running_platform(tmp_path_factory.mktemp("platform"), env) as platform:
+    async with running_platform(env) as platform:
         yield platform
 
 

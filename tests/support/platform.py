@@ -7,9 +7,11 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -144,16 +146,18 @@ class Platform:
 
 
 @asynccontextmanager
-async def running_platform(folder: Path, env: Mapping[str, str]) -> AsyncIterator[Platform]:
-    """Run `sovereign up` and stop it with SIGINT.
+async def running_platform(env: Mapping[str, str]) -> AsyncIterator[Platform]:
+    """Run `sovereign up` in a new folder and stop it with SIGINT.
+
+    The folder with its logs is kept when anything went wrong, and its name is in the error.
 
     Args:
-        folder: For the data and the output.
         env: Settings; ports and the data folder are chosen here unless given.
 
     Raises:
         PlatformFailed: When it does not get ready, ends with an error, or leaves a process.
     """
+    folder = _new_folder()
     data_dir = folder / "data"
     output = folder / "up.log"
     process = await _start(folder, _environment(data_dir, env), output)
@@ -169,6 +173,13 @@ async def running_platform(folder: Path, env: Mapping[str, str]) -> AsyncIterato
     left = [name for name, pid in pids.items() if _lives(pid)]
     if code != 0 or left:
         raise PlatformFailed(f"ended with {code}, left {left}:\n{_tail(output)}")
+    shutil.rmtree(folder)
+
+
+def _new_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="sovereign-test-"))
+    folder.chmod(0o711)  # the PostgreSQL user passes through
+    return folder
 
 
 def _environment(data_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -248,4 +259,5 @@ def _lives(pid: int) -> bool:
 
 
 def _tail(output: Path, lines: int = 40) -> str:
-    return "\n".join(output.read_text(errors="replace").splitlines()[-lines:])
+    text = output.read_text(errors="replace").splitlines()[-lines:]
+    return "\n".join([*text, f"(see {output.parent})"])
