@@ -1,0 +1,124 @@
+"""What clients send and see of an assistant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic.config import JsonDict
+
+from api.bodies import Body
+from api.kinds import Email, HttpUrl, Line, Name, Text, Timestamp, Uuid
+from api.parts import Catalogue
+from api.speech_bodies import AnalysisPlan, SpeechConfig
+from api.views import View
+from db.assistants import AssistantRecord
+from sovereign_ari.domain.agent import Config
+
+WebhookEvent = Literal["assistant-request", "tool-calls", "status-update", "end-of-call-report"]
+
+
+def _block(kind: str) -> WithJsonSchema:
+    """Marks a block that the catalogue describes; the OpenAPI document puts its schema there."""
+    return WithJsonSchema({"type": "object", "x-catalogue": kind})
+
+
+LlmBlock = Annotated[dict[str, Any], _block("llm")]
+SttBlock = Annotated[dict[str, Any], _block("stt")]
+TtsBlock = Annotated[dict[str, Any], _block("tts")]
+
+
+class _Common(Body):
+    """Fields that can be set at creation and changed later. A null block is the default."""
+
+    business_name: Line | None = None
+    notification_email: Email | None = None
+    first_message: Text | None = None
+    is_active: bool = True
+    max_duration_seconds: Annotated[int, Field(ge=10, le=14400)] | None = None
+    autonomous_silence_handling: bool = False
+    silence_timeout_seconds: Annotated[float, Field(ge=2, le=600)] | None = None
+    voicemail_detection: bool | None = None
+    voicemail_message: Text | None = None
+    gdpr_mode: bool = False
+    webhook_url: HttpUrl | None = None
+    webhook_secret: Line | None = None
+    webhook_events: Annotated[list[WebhookEvent], Field(max_length=16)] | None = None
+    analysis_plan: AnalysisPlan | None = None
+    stt_config: SttBlock | None = None
+    llm_config: LlmBlock | None = None
+    tts_config: TtsBlock | None = None
+    speech_config: SpeechConfig | None = None
+
+
+class CreateAssistant(_Common):
+    """A new assistant. Only the name is required."""
+
+    name: Name
+
+
+class RecordingConsent(Body):
+    """What a caller is asked before a recording begins."""
+
+    enabled: bool
+    message: Text
+
+
+def _without_defaults(schema: JsonDict) -> None:
+    """A field that PATCH does not name keeps its value, so it has no default."""
+    properties = schema["properties"]
+    assert isinstance(properties, dict)
+    for described in properties.values():
+        assert isinstance(described, dict)
+        described.pop("default", None)
+
+
+class UpdateAssistant(_Common):
+    """Changes of an assistant: only what is named. A config block is replaced whole."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    name: Name = ""
+    notification_emails: Annotated[list[Email], Field(max_length=5)] | None = None
+    recording_consent: RecordingConsent | None = None
+
+
+class AssistantView(View):
+    """An assistant. Blocks left null at creation show the platform's default."""
+
+    id: Uuid
+    name: str
+    business_name: str | None
+    notification_email: str | None
+    notification_emails: list[str] | None
+    first_message: str | None
+    is_active: bool
+    max_duration_seconds: int | None
+    autonomous_silence_handling: bool
+    silence_timeout_seconds: float | None
+    voicemail_detection: bool | None
+    voicemail_message: str | None
+    gdpr_mode: bool
+    webhook_url: str | None
+    webhook_secret: str | None
+    webhook_events: list[str] | None
+    analysis_plan: dict[str, Any] | None
+    stt_config: dict[str, Any] | None
+    llm_config: dict[str, Any] | None
+    tts_config: dict[str, Any] | None
+    speech_config: dict[str, Any] | None
+    recording_consent: dict[str, Any] | None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    @classmethod
+    def of(
+        cls, record: AssistantRecord, catalogue: Catalogue, defaults: Mapping[str, Config]
+    ) -> Self:
+        """Show a row, with the platform's defaults in the place of null blocks."""
+        blocks: dict[str, Any] = {}
+        for kind in ("stt", "llm", "tts"):
+            if getattr(record, f"{kind}_config") is None:
+                blocks[f"{kind}_config"] = dict(catalogue.with_defaults(kind, defaults[kind]))
+        return cls.showing(record, **blocks)

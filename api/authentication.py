@@ -1,0 +1,54 @@
+"""Who asks, and whether they may ask again so soon."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from aiohttp import web
+
+from api.access import PERIOD, Window
+from api.parts import PARTS
+from api.problems import Problem, Refused
+from db.keys import admit
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def _unauthorized(code: str, message: str) -> Refused:
+    return Refused(Problem(401, code, "authentication_error", message, headers=_CHALLENGE))
+
+
+def _presented(request: web.Request) -> str:
+    scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise _unauthorized("unauthorized", "Invalid or missing API key")
+    return key.strip()
+
+
+async def authenticate(request: web.Request) -> str:
+    """Return the organisation a request acts for, and count the request.
+
+    Raises:
+        Refused: For a key that is missing, unknown or revoked (401) or used up (429).
+    """
+    presented = _presented(request)
+    parts = request.app[PARTS]
+    async with parts.pool.acquire() as connection:
+        admission = await admit(
+            connection, presented, allowed=parts.allowed_per_minute, period=PERIOD
+        )
+    if admission is None:
+        raise _unauthorized("unauthorized", "Invalid or missing API key")
+    if admission.revoked:
+        raise _unauthorized("api_key_revoked", "This API key was revoked")
+    request["organisation_id"] = admission.organisation_id
+    request["window"] = Window(
+        parts.allowed_per_minute, admission.remaining, ceil(admission.frees_at.timestamp())
+    )
+    if not admission.granted:
+        wait_s = max(1, ceil((admission.frees_at - admission.now).total_seconds()))
+        message = f"Too many requests. Please retry after {wait_s} seconds."
+        raise Refused(
+            Problem(429, "rate_limit_exceeded", "rate_limit_error", message, retry_after_s=wait_s)
+        )
+    return admission.organisation_id

@@ -1,0 +1,185 @@
+"""Reads what clients send: JSON into strict models, with one line per fault."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NoReturn, TypeVar, get_args
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from sovereign_ari.errors import InvalidRequest
+
+DEEPEST = 32
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """Base of every request body: strict, immutable, without unknown keys.
+
+    `aliases` maps an older spelling of a key to the one the model has.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _merge_aliases(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not cls.aliases.keys() & data.keys():
+            return data
+        merged = {key: value for key, value in data.items() if key not in cls.aliases}
+        for alias in cls.aliases.keys() & data.keys():
+            name, value = cls.aliases[alias], data[alias]
+            if name in merged and merged[name] != value:
+                raise PydanticCustomError(
+                    "contradiction", f"{name} and {alias} have different values"
+                )
+            merged[name] = value
+        return merged
+
+    def given(self) -> dict[str, Any]:
+        """The fields the client named, as they are stored."""
+        return self.model_dump(exclude_unset=True, by_alias=True)
+
+
+async def read_json(request: web.Request) -> dict[str, Any]:
+    """Read a JSON object, whatever the content type says.
+
+    Raises:
+        InvalidRequest: If the body is not a JSON object that PostgreSQL can hold.
+        web.HTTPRequestEntityTooLarge: If it is larger than the application allows.
+    """
+    size = request.content_length
+    if size is not None and size > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, size)
+    data = parse_json(await request.read())
+    if not isinstance(data, dict):
+        raise InvalidRequest("the body is not a JSON object")
+    return data
+
+
+def parse_json(raw: bytes) -> Any:
+    """Parse JSON that PostgreSQL can hold.
+
+    Raises:
+        InvalidRequest: For anything else, without repeating what was sent.
+    """
+    if not raw.strip():
+        raise InvalidRequest("the body is empty")
+    try:
+        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the body is not UTF-8 (byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidRequest(f"the body is not JSON ({where}: {error.msg})") from error
+    except RecursionError as error:
+        raise InvalidRequest("the body is nested too deeply") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise InvalidRequest("the body holds a number that is too long") from error
+    _check(data, 0)
+    return data
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise InvalidRequest(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise InvalidRequest("the body holds a number that is too large")
+    return number
+
+
+def _check(value: Any, depth: int) -> None:
+    if depth > DEEPEST:
+        raise InvalidRequest(f"the body is nested more than {DEEPEST} levels deep")
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise InvalidRequest("a text holds a NUL character or half a surrogate pair")
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, depth + 1)
+            _check(item, depth + 1)
+
+
+def parse(model: type[_Model], data: Mapping[str, Any]) -> _Model:
+    """Check data against a model.
+
+    Raises:
+        InvalidRequest: With one line per fault.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise refusal(faults(model, error)) from None
+
+
+def refusal(lines: list[str]) -> InvalidRequest:
+    """Build the error that carries these faults, `path: what is wrong` each."""
+    more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+    path, colon, _ = lines[0].partition(": ")
+    return InvalidRequest(f"{lines[0]}{more}", details=tuple(lines), param=path if colon else None)
+
+
+def faults(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """Say what is wrong, one line per fault, without repeating values."""
+    found = error.errors(include_url=False, include_context=True, include_input=False)
+    return [_line(model, fault) for fault in found]
+
+
+def _line(model: type[BaseModel], fault: ErrorDetails) -> str:
+    loc = fault["loc"]
+    where = path_of(loc)
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{where}: unknown field{_nearest(model, loc)}"
+        case "missing":
+            return f"{where}: is required"
+        case "contradiction":
+            return f"{where}: {fault['msg']}" if where else fault["msg"]
+        case _:
+            text = fault["msg"].removeprefix("Value error, ")
+            return f"{where}: {text[0].lower()}{text[1:]}"
+
+
+def path_of(loc: tuple[int | str, ...]) -> str:
+    """Write a place as `llm_config.tools[0].name`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return "".join(parts).removeprefix(".")
+
+
+def _nearest(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """Suggest the key that was meant."""
+    inside: type[BaseModel] | None = model
+    for part in loc[:-1]:
+        if isinstance(part, str) and inside is not None:
+            field = _fields(inside).get(part)
+            inside = next(_models(field), None) if field is not None else None
+    if inside is None:
+        return ""
+    known = [*_fields(inside), *getattr(inside, "aliases", {})]
+    nearest = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models named in an annotation such as `list[Pronunciation] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

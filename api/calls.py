@@ -1,0 +1,170 @@
+"""`/calls`: what happened, and what was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field
+
+from api.endpoints import Endpoints
+from api.kinds import Timestamp, Uuid
+from api.parts import Asked
+from api.queries import WHOLE, From, Query, Until
+from api.timeline import TimelineView
+from api.views import View
+from db import calls as table
+from db.turns import Said, list_notes, list_said, list_turns
+from sovereign_ari.domain.ids import CallId, bridge_of
+
+Status = Literal[
+    "connecting", "ringing", "in-progress", "ended", "ended-with-error", "failed", "transferred",
+    "rejected", "insufficient-credits",
+]  # fmt: skip
+DirectionName = Literal["inbound", "outbound", "web"]
+calls = Endpoints("Calls")
+
+
+class CallQuery(Query):
+    """What to list. Dates compare with the first ring; a date without a time is a whole day."""
+
+    limit: Annotated[int, Field(ge=1, le=1000), WHOLE] = 100
+    offset: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE] = 0
+    status: Status | None = None
+    start_date: From | None = None
+    end_date: Until | None = None
+    assistant_id: Uuid | None = None
+    direction: DirectionName | None = None
+    phone_number: str | None = Field(default=None, min_length=1, max_length=64)
+
+
+class Message(BaseModel):
+    """What one side said; of the assistant only what was heard."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class CallView(View):
+    """A call, under the keys of every generation of clients.
+
+    `started_at` is the answer, `created_at` the first ring.
+    """
+
+    id: str
+    direction: DirectionName
+    status: Status
+    end_reason: str | None
+    error: str | None
+    caller_phone: str | None
+    assistant_phone: str | None
+    agent_phone: str | None
+    assistant_id: Uuid | None
+    agent_id: Uuid | None
+    assistant_name: str | None
+    agent_name: str | None
+    business_name: str | None
+    number_id: Uuid | None
+    phone_number: str | None
+    started_at: Timestamp | None
+    ended_at: Timestamp | None
+    duration_seconds: int | None
+    summary: str | None
+    analysis_result: dict[str, Any] | None
+    messages: list[Message] | None
+    room_name: str | None
+    recording_url: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, record: table.CallRecord, said: Sequence[Said]) -> Self:
+        """Show a row with its transcript."""
+        outbound = record.direction == "outbound"
+        person, ours = (
+            (record.dialled, record.caller) if outbound else (record.caller, record.dialled)
+        )
+        return cls.showing(
+            record,
+            caller_phone=person,
+            assistant_phone=ours,
+            agent_phone=ours,
+            agent_id=record.assistant_id,
+            agent_name=record.assistant_name,
+            started_at=record.answered_at,
+            duration_seconds=_duration_s(record),
+            messages=messages_of(said),
+            room_name=bridge_of(CallId(record.id)) if record.answered_at else None,
+        )
+
+
+def _duration_s(record: table.CallRecord) -> int | None:
+    """Whole seconds from the answer to the end."""
+    if record.answered_at is None or record.ended_at is None:
+        return None
+    return max(0, round((record.ended_at - record.answered_at).total_seconds()))
+
+
+def messages_of(said: Sequence[Said]) -> list[Message]:
+    """The transcript: a reply that was cut ends where it was cut, one nobody heard is absent."""
+    messages = []
+    for turn in said:
+        if turn.user_text:
+            messages.append(Message(role="user", content=turn.user_text))
+        if turn.heard_text:
+            messages.append(Message(role="assistant", content=turn.heard_text))
+    return messages
+
+
+class Pagination(BaseModel):
+    """Where a page stands in the whole."""
+
+    total: int
+    limit: int
+    offset: int
+
+
+class CallPage(BaseModel):
+    """One page of calls, newest first."""
+
+    calls: list[CallView]
+    pagination: Pagination
+
+
+@calls.add("GET", "/calls", "List calls, newest first")
+async def list_calls(asked: Asked, query: CallQuery) -> CallPage:
+    """By first ring, then id; with the transcripts."""
+    wanted = table.CallFilter(
+        status=query.status,
+        from_at=query.start_date,
+        before_at=query.end_date,
+        assistant_id=query.assistant_id,
+        direction=query.direction,
+        phone_number=query.phone_number,
+    )
+    records, total = await table.list_calls(
+        asked.connection, asked.organisation_id, wanted, limit=query.limit, offset=query.offset
+    )
+    ids = [record.id for record in records]
+    said = await list_said(asked.connection, asked.organisation_id, ids)
+    return CallPage(
+        calls=[CallView.of(record, said[record.id]) for record in records],
+        pagination=Pagination(total=total, limit=query.limit, offset=query.offset),
+    )
+
+
+@calls.add("GET", "/calls/{call_id}", "Read a call")
+async def show_call(asked: Asked, call_id: str) -> CallView:
+    """With its transcript, also while it runs."""
+    record = await table.get_call(asked.connection, asked.organisation_id, call_id)
+    said = await list_said(asked.connection, asked.organisation_id, [record.id])
+    return CallView.of(record, said[record.id])
+
+
+@calls.add("GET", "/calls/{call_id}/timeline", "Read how a call went, turn by turn")
+async def show_timeline(asked: Asked, call_id: str) -> TimelineView:
+    """With the latency of every stage."""
+    record = await table.get_call(asked.connection, asked.organisation_id, call_id)
+    turns = await list_turns(asked.connection, asked.organisation_id, call_id)
+    notes = await list_notes(asked.connection, asked.organisation_id, call_id)
+    return TimelineView.of(record, turns, notes)

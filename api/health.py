@@ -1,0 +1,108 @@
+"""Whether we live, whether we can work, and how it goes. None of these needs a key."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from api.kinds import Timestamp
+from api.parts import DOCUMENT, PARTS
+from db.migrate import count_applied, load_migrations
+from db.pool import UNAVAILABLE
+
+CHECK_DEADLINE_S = 1.0
+
+
+class Check(BaseModel):
+    """One part we depend on. `latency_ms` is null when it did not answer."""
+
+    status: Literal["ok", "error"]
+    latency_ms: int | None
+
+
+class Checks(BaseModel):
+    """All parts we depend on."""
+
+    database: Check
+
+
+class HealthView(BaseModel):
+    """Answered with 200 when `status` is ok, with 503 otherwise."""
+
+    status: Literal["ok", "error"]
+    timestamp: Timestamp
+    version: str
+    checks: Checks
+
+
+async def _check_database(request: web.Request) -> tuple[Check, bool]:
+    """Ask the database something; also say whether its schema is ours."""
+    began_s = time.monotonic()
+    try:
+        async with asyncio.timeout(CHECK_DEADLINE_S):
+            async with request.app[PARTS].pool.acquire() as connection:
+                applied = await count_applied(connection)
+    except UNAVAILABLE:
+        return Check(status="error", latency_ms=None), False
+    latency_ms = round((time.monotonic() - began_s) * 1000)
+    return Check(status="ok", latency_ms=latency_ms), applied >= len(load_migrations())
+
+
+async def health(request: web.Request) -> web.Response:
+    """The documented health check."""
+    parts = request.app[PARTS]
+    check, _ = await _check_database(request)
+    view = HealthView(
+        status=check.status,
+        timestamp=parts.now(),
+        version=parts.version,
+        checks=Checks(database=check),
+    )
+    return web.Response(
+        body=view.model_dump_json().encode(),
+        status=200 if check.status == "ok" else 503,
+        content_type="application/json",
+    )
+
+
+async def alive(_: web.Request) -> web.Response:
+    """This process answers; nothing else is asked."""
+    return web.json_response({"status": "ok"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """The database answers and has every migration this process knows."""
+    check, migrated = await _check_database(request)
+    ok = check.status == "ok" and migrated
+    body = {"status": "ok" if ok else "error", "database": check.status, "migrated": migrated}
+    return web.Response(
+        body=json.dumps(body).encode(), status=200 if ok else 503, content_type="application/json"
+    )
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Counters and histograms for Prometheus."""
+    return web.Response(
+        body=request.app[PARTS].instruments.text(),
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+    )
+
+
+async def document(request: web.Request) -> web.Response:
+    """The OpenAPI document."""
+    return web.Response(body=request.app[DOCUMENT], content_type="application/json")
+
+
+ROUTES = [
+    web.get("/health", health),
+    web.get("/api/v1/health", health),
+    web.get("/healthz", alive),
+    web.get("/readyz", ready),
+    web.get("/metrics", metrics),
+    web.get("/api/openapi.json", document),
+]

@@ -1,0 +1,56 @@
+"""Kinds of values that several resources share, each with its check and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
+HTTP_URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
+EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+
+
+def is_uuid(text: str) -> bool:
+    """Whether `text` is a UUID with its hyphens."""
+    return _UUID.fullmatch(text) is not None
+
+
+def _uuid(text: str) -> str:
+    if not is_uuid(text):
+        raise ValueError("is not a UUID")
+    return str(UUID(text))
+
+
+def iso_ms(moment: datetime) -> str:
+    """Write a moment as `2026-01-01T12:00:00.000Z`."""
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    )
+
+
+Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+E164 = Annotated[str, StringConstraints(pattern=E164_PATTERN)]
+HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL_PATTERN, max_length=2000)]
+Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=320)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Line = Annotated[str, StringConstraints(max_length=255)]
+Text = Annotated[str, StringConstraints(max_length=20_000)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(iso_ms, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+JsonObject = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]

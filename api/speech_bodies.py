@@ -1,0 +1,98 @@
+"""`speech_config` and `analysis_plan`: what an assistant's voice and afterthought may be told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from api.bodies import Body
+from api.kinds import JsonObject, Text
+
+Sentence = Annotated[str, StringConstraints(max_length=300)]
+SpokenSentence = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+# At least two letters or digits, whatever stands around them.
+EndPhrase = Annotated[str, StringConstraints(max_length=100, pattern=r"[^\W_][\s\S]*[^\W_]")]
+_MAX_DELAY_DEFAULT = 2.0
+_MIN_DELAY_DEFAULT = 0.4
+
+
+class TurnTakingBody(Body):
+    """Seconds, and a number of words."""
+
+    endpointing_min_delay: Annotated[float, Field(ge=0.1, le=5)] = _MIN_DELAY_DEFAULT
+    endpointing_max_delay: Annotated[float, Field(ge=0.1, le=5)] = _MAX_DELAY_DEFAULT
+    interruption_min_duration: Annotated[float, Field(ge=0.05, le=2)] = 0.3
+    interruption_min_words: Annotated[int, Field(ge=0, le=10)] = 0
+    false_interruption_timeout: Annotated[float, Field(ge=0.2, le=5)] | None = 1.5
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TurnTakingBody:
+        both = {"endpointing_min_delay", "endpointing_max_delay"} <= self.model_fields_set
+        if both and self.endpointing_max_delay < self.endpointing_min_delay:
+            raise ValueError("endpointing_max_delay is below endpointing_min_delay")
+        return self
+
+
+class Pronunciation(Body):
+    """A word, and how to write it so that it is said right."""
+
+    said: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(alias="from")
+    to: Annotated[str, StringConstraints(max_length=128)]
+
+
+class BackgroundAudio(Body):
+    """A room to be heard behind the assistant."""
+
+    enabled: bool = False
+    clip: Literal["office", "city", "forest", "crowded_room"] = "office"
+    volume: Annotated[float, Field(ge=0.05, le=1)] = 0.3
+
+
+class Silence(Body):
+    """What is said when nobody speaks. Seconds."""
+
+    messages: Annotated[list[SpokenSentence], Field(max_length=5)] | None = None
+    final_message: Sentence | None = None
+    first_check_seconds: Annotated[float, Field(ge=1, le=60)] = 3
+    interval_seconds: Annotated[float, Field(ge=3, le=120)] = 12
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+
+
+class SpeechConfig(Body):
+    """How an assistant listens and speaks."""
+
+    turn_taking: TurnTakingBody | None = None
+    pronunciation: Annotated[list[Pronunciation], Field(max_length=50)] | None = None
+    background_audio: BackgroundAudio | None = None
+    silence: Silence | None = None
+    end_call_message: Sentence | None = None
+    first_message_outbound: Sentence | None = None
+    end_call_phrases: Annotated[list[EndPhrase], Field(max_length=5)] | None = None
+
+
+class PlanMessage(Body):
+    """One message to the model that analyses; it may hold placeholders."""
+
+    role: Literal["system", "user"]
+    content: Text
+
+
+class StructuredDataPlan(Body):
+    """What to extract from a call that ended."""
+
+    enabled: bool = False
+    json_schema: JsonObject | None = Field(default=None, alias="schema")
+    messages: Annotated[list[PlanMessage], Field(max_length=50)] | None = None
+
+
+class AnalysisPlan(Body):
+    """What happens to the transcript after the call."""
+
+    structured_data_plan: StructuredDataPlan | None = None
+    min_messages_threshold: Annotated[int, Field(ge=0, le=10_000)] = 2
+
+
+def stored(block: Body | None) -> dict[str, Any] | None:
+    """A block as it is kept: what the client named, and no more."""
+    return None if block is None else block.given()

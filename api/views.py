@@ -1,0 +1,20 @@
+"""The base of what clients see: kept apart from rows, so that either can change alone."""
+
+from __future__ import annotations
+
+from typing import Any, Self, cast
+
+from pydantic import BaseModel
+
+
+class View(BaseModel):
+    """What clients see of something stored. It is written by us, so it is not validated again."""
+
+    @classmethod
+    def showing(cls, record: object, **more: Any) -> Self:
+        """Take the fields from a row by their names; `more` replaces and adds."""
+        values: Any = {
+            name: more[name] if name in more else getattr(record, name, None)
+            for name in cls.model_fields
+        }
+        return cast("Self", cls.model_construct(**values))
