@@ -149,9 +149,13 @@ class BundledAsterisk:
             SetupFailed: When that takes longer than `timeout_s`.
         """
         password = self.values.ari_password
-        auth = aiohttp.BasicAuth(self.values.ari_username, password)
+        login = aiohttp.encode_basic_auth(self.values.ari_username, password)
+        headers = {"Authorization": login}
         try:
-            async with asyncio.timeout(timeout_s), aiohttp.ClientSession(auth=auth) as session:
+            async with (
+                asyncio.timeout(timeout_s),
+                aiohttp.ClientSession(headers=headers) as session,
+            ):
                 while True:
                     if await self._answers(session):
                         break

@@ -54,6 +54,7 @@ class PbxValues:
         external_address: Public address to write into SIP and SDP, behind NAT.
         apps: Stasis application of each controller process.
         trunk_addresses: Networks that trunks call from.
+        local_networks: Networks whose callers need no account.
         rtp_ports: First and last RTP port.
     """
 
@@ -67,6 +68,7 @@ class PbxValues:
     apps: tuple[str, ...]
     rtp_ports: tuple[int, int]
     trunk_addresses: tuple[str, ...] = ()
+    local_networks: tuple[str, ...] = ("127.0.0.0/8",)
     external_address: str | None = None
 
 
@@ -133,6 +135,7 @@ def substitutions(values: PbxValues, folders: Folders) -> dict[str, str]:
         "transport_external": _external(values),
         "media_address": _media_address(values),
         "trunk": trunk,
+        "local_matches": "\n".join(f"match = {network}" for network in values.local_networks),
     }
 
 
@@ -143,7 +146,7 @@ def rendered(names: Mapping[str, str], source: Path = SOURCE) -> Iterator[tuple[
         SetupFailed: When the folder is missing, a template names an unknown value, or a value
             holds a line break.
     """
-    multiline = {"app_globals", "transport_external", "media_address", "trunk"}
+    multiline = {"app_globals", "transport_external", "media_address", "trunk", "local_matches"}
     for name, value in names.items():
         if name not in multiline and ("\n" in value or "\r" in value or ";" in value):
             raise SetupFailed(f"the value of {name} cannot be written into Asterisk's files")

@@ -16,7 +16,7 @@ from sovereign_ari.bundle.asterisk import find_program
 from sovereign_ari.bundle.ports import SIP, TCP, is_free
 from sovereign_ari.bundle.postgres import find_binaries
 from sovereign_ari.cli.database import read_ready
-from sovereign_ari.cli.status import ari_auth, probe_parts
+from sovereign_ari.cli.status import ari_login, probe_parts
 from sovereign_ari.errors import SetupFailed
 from sovereign_ari.settings import Settings
 
@@ -58,7 +58,7 @@ async def examine(settings: Settings) -> list[Finding]:
         running = f"nothing is up in {settings.data_dir.resolve()}"
         findings.append(Finding("running", False, running, "start it with `make up`"))
     else:
-        for probe in await probe_parts(ready, ari_auth(settings)):
+        for probe in await probe_parts(ready, ari_login(settings)):
             remedy = f"see {Path(ready['data_dir']) / 'logs'}"
             findings.append(Finding(probe.name, probe.good, probe.detail, remedy))
         if ready["asterisk_cli"] is not None:

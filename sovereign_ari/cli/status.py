@@ -34,7 +34,7 @@ async def status(settings: Settings) -> bool:
     if ready is None:
         print(f"nothing is running in {settings.data_dir.resolve()}")
         return False
-    probes = await probe_parts(ready, ari_auth(settings))
+    probes = await probe_parts(ready, ari_login(settings))
     rows = [
         (probe.name, "ok" if probe.good else "FAULT", probe.detail, probe.where)
         for probe in probes
@@ -43,16 +43,16 @@ async def status(settings: Settings) -> bool:
     return all(probe.good for probe in probes)
 
 
-def ari_auth(settings: Settings) -> aiohttp.BasicAuth:
-    """Credentials of ARI: the setting, or what the bundle made for its own PBX."""
+def ari_login(settings: Settings) -> str:
+    """Authorization header for ARI: the setting, or what the bundle made for its own PBX."""
     if settings.ari_password is not None:
         password = settings.ari_password.get_secret_value()
     else:
         password = DataDir(settings.data_dir).secret("ari_password")
-    return aiohttp.BasicAuth(settings.ari_username, password)
+    return aiohttp.encode_basic_auth(settings.ari_username, password)
 
 
-async def probe_parts(ready: dict[str, Any], auth: aiohttp.BasicAuth) -> list[Probe]:
+async def probe_parts(ready: dict[str, Any], login: str) -> list[Probe]:
     """Ask every part that `ready.json` names."""
     probes = [_process(name, pid) for name, pid in ready["pids"].items()]
     limit = aiohttp.ClientTimeout(total=_TIMEOUT_S)
@@ -63,7 +63,7 @@ async def probe_parts(ready: dict[str, Any], auth: aiohttp.BasicAuth) -> list[Pr
             for url in ready["controller_urls"]
         ]
         probes += controllers
-        probes.append(await _http(session, "ARI", f"{ready['ari_url']}/asterisk/ping", auth))
+        probes.append(await _http(session, "ARI", f"{ready['ari_url']}/asterisk/ping", login))
     probes.append(await _database(ready["database_url"]))
     return probes
 
@@ -79,11 +79,11 @@ def _process(name: str, pid: int) -> Probe:
 
 
 async def _http(
-    session: aiohttp.ClientSession, name: str, url: str, auth: aiohttp.BasicAuth | None = None
+    session: aiohttp.ClientSession, name: str, url: str, login: str | None = None
 ) -> Probe:
     began = time.monotonic()
     try:
-        async with session.get(url, auth=auth) as answer:
+        async with session.get(url, headers={"Authorization": login} if login else {}) as answer:
             took_ms = (time.monotonic() - began) * 1000
             return Probe(name, url, answer.status == 200, f"{answer.status} in {took_ms:.0f} ms")
     except (aiohttp.ClientError, TimeoutError) as error:
