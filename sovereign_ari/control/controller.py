@@ -12,6 +12,7 @@ from sovereign_ari.control.live_call import Invitation, LiveCall
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.domain.call import (
     CONGESTION,
+    NORMAL_CLEARING,
     Answered,
     CallEvent,
     CallState,
@@ -77,7 +78,7 @@ class Controller:
             case StasisStart(channel=channel, args=(role, *rest)):
                 self._on_entered(ChannelId(channel.id), role, rest)
             case ChannelHangupRequest(channel=channel, cause=cause):
-                self._on_gone(channel.id, cause or GONE)
+                self._on_gone(channel.id, cause or NORMAL_CLEARING)
             case ChannelDestroyed(channel=channel, cause=cause):
                 self._on_gone(channel.id, cause)
             case ChannelDtmfReceived(channel=channel, digit=digit, duration_ms=duration_ms):

@@ -96,10 +96,8 @@ class MediaLeg:
         self._release(self._jitter.push(packet, now_s), now_s)
 
     def _release(self, frames: Sequence[bytes | None], now_s: float) -> None:
-        concealer = self._concealer
         for frame in frames:
-            whole = concealer.lost() if frame is None else concealer.received(frame)
-            self._hear(whole, now_s)
+            self._hear(self._concealer.fill(frame), now_s)
 
     # The pacer's side.
 
