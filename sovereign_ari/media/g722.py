@@ -9,6 +9,11 @@ import numpy as np
 from G722 import G722
 
 RATE_HZ = 16000
+
+SILENCE = b"\xf8\xfc"
+"""Repeated for ever, decodes to at most 2 of 32768, and to 26 after speech. What an encoder says
+of silence varies for ever; any one frame of it repeated decodes to an offset, of up to 437."""
+
 _BITS_PER_S = 64000
 
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Protocol
 
 from sovereign_ari.media import g711
+from sovereign_ari.media.g722 import SILENCE as G722_SILENCE
 from sovereign_ari.media.g722 import G722Decoder, G722Encoder
-from sovereign_ari.media.pcm import AudioFormat, Encoding
+from sovereign_ari.media.pcm import FRAME_S, AudioFormat, Encoding
 from sovereign_ari.media.resample import Resampler
 
 
@@ -72,9 +73,10 @@ def encoder_for(wire: AudioFormat) -> Encoder:
 
 @lru_cache(maxsize=16)
 def silence_frame(wire: AudioFormat) -> bytes:
-    """20 ms of silence; for G.722 what an encoder says that has heard nothing else."""
-    samples = round(wire.rate_hz * 0.020)
-    return encoder_for(wire).encode(bytes(2 * samples))
+    """Return 20 ms of silence, fit to be repeated."""
+    if wire.encoding is Encoding.G722:
+        return G722_SILENCE * (wire.frame_bytes // len(G722_SILENCE))
+    return encoder_for(wire).encode(bytes(2 * round(wire.rate_hz * FRAME_S)))
 
 
 class Converter:

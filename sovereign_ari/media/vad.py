@@ -18,7 +18,8 @@ FAINTEST_DBFS = -45.0
 """Fainter sounds are never speech: comfort noise and line noise lie at -65 to -50 dBFS."""
 
 _MODE = 3  # the strictest; lower modes take faint white noise for speech
-_HIGHEST_HUM_HZ = 180.0  # mains hum and its first harmonics
+_END_EFFECT = 0.05
+_HIGHEST_HUM_HZ = 105.0  # mains hum and its first harmonic
 _ABOVE_FLOOR = 2.5  # 8 dB
 _FLOOR_WINDOW_FRAMES = 50  # the floor is the quietest frame of the last 1 to 2 s
 _FULL_SCALE = 32768.0
@@ -72,4 +73,9 @@ class VoiceActivity:
             self._floor_frames = 0
 
     def _is_hum(self, pcm: bytes) -> bool:
-        return audioop.findfactor(pcm[2:], pcm[:-2]) > self._hum_correlation
+        # Each factor is the correlation but for one sample at an end; together they cancel it.
+        factor = audioop.findfactor(pcm[2:], pcm[:-2])
+        if factor < self._hum_correlation - _END_EFFECT:
+            return False
+        reverse = audioop.findfactor(pcm[:-2], pcm[2:])
+        return 2 * factor * reverse > self._hum_correlation * (factor + reverse)
