@@ -175,7 +175,7 @@ class Supervisor:
         environment = {**self._environment, **shared}
         for command in own_commands(self._data, environment, ports, app_names(self._settings)):
             await family.launch(command)
-        probes = [f"{facts.api_url}/health", *(f"{url}/healthz" for url in facts.controller_urls)]
+        probes = [f"{facts.api_url}/health", *(f"{url}/readyz" for url in facts.controller_urls)]
         await family.unless_one_fails(_answering(probes, START_TIMEOUT_S))
 
     def _describe(self, ports: Ports, database_url: str, pbx: BundledAsterisk | None) -> Facts:

@@ -11,6 +11,7 @@ from db.migrate import load_migrations, migrate
 from db.organisations import ensure_operator_organisation
 from db.pool import connect
 from sovereign_ari.bundle.datadir import DataDir
+from sovereign_ari.cli.demo import ensure_demo_assistant
 from sovereign_ari.errors import SetupFailed
 from sovereign_ari.settings import Settings
 
@@ -45,7 +46,7 @@ def database_url(settings: Settings) -> str:
 
 
 async def prepare_database(settings: Settings, url: str, data: DataDir) -> str | None:
-    """Apply migrations and make sure that the data folder holds a key that works.
+    """Apply migrations, make the demo, and make sure of a working key in the data folder.
 
     Returns:
         The key, when it was made just now.
@@ -54,6 +55,8 @@ async def prepare_database(settings: Settings, url: str, data: DataDir) -> str |
     try:
         await migrate(connection, load_migrations())
         organisation_id = await ensure_operator_organisation(connection)
+        has_provider = settings.openai_api_key is not None
+        await ensure_demo_assistant(connection, organisation_id, has_provider=has_provider)
         kept = data.api_key_file.read_text().strip() if data.api_key_file.is_file() else ""
         if settings.api_key is not None:
             chosen = settings.api_key.get_secret_value()

@@ -289,7 +289,7 @@ async def test_the_softphone_calls_with_its_password(pbx: RunningPbx) -> None:
 
 
 async def test_a_stranger_gets_401_and_a_line_in_the_security_log(tmp_path: Path) -> None:
-    # With every address of this machine but one counted as strange, loopback can play the stranger.
+    # Our own address is not among those that need no account here.
     async with running(tmp_path, local_networks=("127.0.0.9/32",)) as pbx:
         async with application(pbx), SipCaller(pbx.sip) as caller, caller.call("1000") as call:
             with pytest.raises(CallRejected) as rejected:
