@@ -13,7 +13,7 @@ from uuid import uuid4
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.parts import PARTS
+from api.parts import ORGANISATION_ID, PARTS, REQUEST_ID
 
 PERIOD = timedelta(seconds=60)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -30,11 +30,14 @@ class Window:
     reset_unix_s: int
 
 
+WINDOW = web.RequestKey("WINDOW", Window)
+
+
 @web.middleware
 async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Name the request, run it, and write down how it went: never its query or its body."""
     given = request.headers.get("X-Request-Id", "")
-    request["request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
     began_s = time.monotonic()
     response = await handler(request)
     seconds = time.monotonic() - began_s
@@ -47,9 +50,9 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
         route,
         response.status,
         extra={
-            "request_id": request["request_id"],
+            "request_id": request[REQUEST_ID],
             "duration_ms": round(seconds * 1000, 1),
-            "organisation_id": request.get("organisation_id"),
+            "organisation_id": request.get(ORGANISATION_ID),
         },
     )
     return response
@@ -57,7 +60,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Runs before any answer leaves. A request without a key has its whole window left."""
-    window: Window | None = request.get("window")
+    window: Window | None = request.get(WINDOW)
     if window is None:
         parts = request.app[PARTS]
         reset = ceil((parts.now() + PERIOD).timestamp())
@@ -65,4 +68,4 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["X-RateLimit-Limit"] = str(window.limit)
     response.headers["X-RateLimit-Remaining"] = str(window.remaining)
     response.headers["X-RateLimit-Reset"] = str(window.reset_unix_s)
-    response.headers["X-Request-Id"] = request.get("request_id", "-")
+    response.headers["X-Request-Id"] = request.get(REQUEST_ID, "-")

@@ -6,8 +6,8 @@ from math import ceil
 
 from aiohttp import web
 
-from api.access import PERIOD, Window
-from api.parts import PARTS
+from api.access import PERIOD, WINDOW, Window
+from api.parts import ORGANISATION_ID, PARTS
 from api.problems import Problem, Refused
 from db.keys import admit
 
@@ -41,8 +41,8 @@ async def authenticate(request: web.Request) -> str:
         raise _unauthorized("unauthorized", "Invalid or missing API key")
     if admission.revoked:
         raise _unauthorized("api_key_revoked", "This API key was revoked")
-    request["organisation_id"] = admission.organisation_id
-    request["window"] = Window(
+    request[ORGANISATION_ID] = admission.organisation_id
+    request[WINDOW] = Window(
         parts.allowed_per_minute, admission.remaining, ceil(admission.frees_at.timestamp())
     )
     if not admission.granted:

@@ -127,6 +127,7 @@ def parse(model: type[_Model], data: Mapping[str, Any]) -> _Model:
 
 def refusal(lines: list[str]) -> InvalidRequest:
     """Build the error that carries these faults, `path: what is wrong` each."""
+    lines = [line.removeprefix(": ") for line in lines]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     path, colon, _ = lines[0].partition(": ")
     return InvalidRequest(f"{lines[0]}{more}", details=tuple(lines), param=path if colon else None)
@@ -147,7 +148,7 @@ def _line(model: type[BaseModel], fault: ErrorDetails) -> str:
         case "missing":
             return f"{where}: is required"
         case "contradiction":
-            return f"{where}: {fault['msg']}" if where else fault["msg"]
+            return f"{where}: {fault['msg']}"
         case _:
             text = fault["msg"].removeprefix("Value error, ")
             return f"{where}: {text[0].lower()}{text[1:]}"

@@ -35,7 +35,7 @@ class CallQuery(Query):
     end_date: Until | None = None
     assistant_id: Uuid | None = None
     direction: DirectionName | None = None
-    phone_number: str | None = Field(default=None, min_length=1, max_length=64)
+    phone_number: Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")] | None = None
 
 
 class Message(BaseModel):

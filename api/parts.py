@@ -52,6 +52,8 @@ class Parts:
 
 PARTS = web.AppKey("PARTS", Parts)
 DOCUMENT = web.AppKey("DOCUMENT", bytes)
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+ORGANISATION_ID = web.RequestKey("ORGANISATION_ID", str)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from api.parts import REQUEST_ID
 from db.pool import UNAVAILABLE
 from sovereign_ari.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotFound
 
@@ -160,7 +161,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         complaints = request.app[_COMPLAINTS]
         if problem is None:
             if complaints.due(type(error).__name__):
-                logger.exception("a request failed", extra={"request_id": request["request_id"]})
+                logger.exception("a request failed", extra={"request_id": request[REQUEST_ID]})
             problem = Problem(500, "internal_error", "api_error", "something went wrong here")
         elif problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and complaints.due(problem.code):
             logger.warning("%s: %s", problem.message, type(error).__name__)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.postgres import (
     PostgresServer,
-    fresh_database,
+    empty_database,
     fresh_pool,
     run_migrated_server,
 )
@@ -32,7 +32,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 async def database_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    async with fresh_database(postgres_server) as dsn:
+    async with empty_database(postgres_server) as dsn:
         yield dsn
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import time
 from collections.abc import AsyncIterator
 
@@ -174,7 +175,9 @@ async def test_a_body_of_5_megabytes_is_refused(api: Api, chunked: bool) -> None
         for start in range(0, len(big), 65536):
             yield big[start : start + 65536]
 
-    status, body = await api.ask("POST", "/api/v1/assistants", data=pieces() if chunked else big)
+    status, body = await api.ask(
+        "POST", "/api/v1/assistants", data=pieces() if chunked else io.BytesIO(big)
+    )
     assert (status, body["error"]["code"]) == (413, "body_too_large")
     assert (await api.ask("GET", "/api/v1/assistants"))[0] == 200
 
@@ -217,7 +220,7 @@ async def test_a_method_that_a_path_does_not_take_is_refused(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.key}"}
     response = await api.client.put("/api/v1/assistants", headers=headers, json={})
     assert response.status == 405
-    assert set(response.headers["Allow"].split(",")) == {"GET", "POST"}
+    assert set(response.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
     assert (await response.json())["error"]["code"] == "method_not_allowed"
 
 

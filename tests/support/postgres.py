@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -59,11 +59,12 @@ def find_binaries() -> Path:
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server. `folder` holds its socket."""
+    """A running server. `folder` holds its socket, `used` the databases that may serve again."""
 
     folder: Path
     binaries: Path
     pid: int
+    used: list[str] = field(default_factory=list)
 
     def dsn(self, database: str) -> str:
         """Address of one of its databases."""
@@ -178,9 +179,41 @@ async def fresh_database(
 
 
 @asynccontextmanager
+async def empty_database(server: PostgresServer) -> AsyncIterator[str]:
+    """Lend a migrated database without rows. Emptying one is much faster than cloning another."""
+    if server.used:
+        name = server.used.pop()
+    else:
+        name = f"test_{uuid4().hex}"
+        await _administer(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    try:
+        yield server.dsn(name)
+    finally:
+        await _empty(server, name)
+        server.used.append(name)
+
+
+async def _empty(server: PostgresServer, name: str) -> None:
+    """Cut every connection that a test left, and remove every row but the migrations' own."""
+    connection = await asyncpg.connect(server.dsn(name))
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = await connection.fetchval(
+            "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename <> 'migrations'"
+        )
+        await connection.execute(f"TRUNCATE {tables} CASCADE")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
 async def fresh_pool(server: PostgresServer, *, max_size: int = 5) -> AsyncIterator[asyncpg.Pool]:
-    """A pool on a fresh, migrated database."""
-    async with fresh_database(server) as dsn:
+    """A pool on a migrated database without rows."""
+    async with empty_database(server) as dsn:
         pool = await create_pool(dsn, application_name="tests", max_size=max_size)
         try:
             yield pool
