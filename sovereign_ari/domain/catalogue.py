@@ -1,0 +1,124 @@
+"""Which providers exist and what they take, for validation, defaults and OpenAPI. Pure.
+
+The data is JSON that somebody else reads from a file:
+
+    {"aliases": {alias: provider},
+     "online" and "offline": {kind: provider},
+     "kinds": {kind: {provider: {"label", "available", "required"?, "fields": {name: schema}}}}}
+
+A kind is `llm`, `stt` or `tts`. A provider that is not `available` is known, so that blocks
+written for it are kept, but cannot be used by this release.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from sovereign_ari.domain.schema import faults, nearest
+from sovereign_ari.errors import SettingsError
+
+KINDS = ("llm", "stt", "tts")
+
+
+class Catalogue:
+    """The catalogue.
+
+    Args:
+        data: As described above.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+        self._kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] = data["kinds"]
+        self._schemas = {
+            kind: {name: self._schema(name, entry) for name, entry in providers.items()}
+            for kind, providers in self._kinds.items()
+        }
+
+    def providers(self, kind: str) -> list[str]:
+        """Names of all providers of a kind, usable or not."""
+        return list(self._kinds[kind])
+
+    def available(self, kind: str, provider: object) -> bool:
+        """Whether this release can use a provider."""
+        name = self._name(provider)
+        return name in self._kinds[kind] and bool(self._kinds[kind][name]["available"])
+
+    def validate(self, kind: str, block: Mapping[str, Any]) -> list[str]:
+        """Say what is wrong with a block, one line `path: what is wrong` per fault."""
+        path = f"{kind}_config"
+        if "provider" not in block:
+            known = ", ".join(self.providers(kind))
+            return [f"{path}.provider: is required; known are {known}"]
+        provider = self._name(block["provider"])
+        if provider not in self._kinds[kind]:
+            guess = nearest(str(provider), self.providers(kind))
+            return [f"{path}.provider: {str(provider)[:60]!r} is unknown{guess}"]
+        return list(faults(self._schemas[kind][provider], block, path))
+
+    def with_defaults(self, kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete a valid block; an alias becomes the provider's own name."""
+        provider = self._name(block["provider"])
+        complete = {**copy.deepcopy(dict(block)), "provider": provider}
+        for name, schema in self._kinds[kind][provider]["fields"].items():
+            if "default" in schema:
+                complete.setdefault(name, schema["default"])
+        return complete
+
+    def default_block(self, kind: str, provider: str) -> dict[str, Any]:
+        """A provider with all its defaults."""
+        return self.with_defaults(kind, {"provider": provider})
+
+    def default_blocks(
+        self,
+        *,
+        openai: bool,
+        llm: str | None = None,
+        stt: str | None = None,
+        tts: str | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Choose the blocks of assistants that name none.
+
+        Args:
+            openai: Whether there is a key for OpenAI; without one the offline providers serve.
+            llm: The operator's choice, or None.
+            stt: Likewise.
+            tts: Likewise.
+
+        Raises:
+            SettingsError: When the operator's choice is unknown or cannot be used.
+        """
+        usual = self._data["online" if openai else "offline"]
+        chosen = {"llm": llm, "stt": stt, "tts": tts}
+        for kind, name in chosen.items():
+            if name is not None and not self.available(kind, name):
+                usable = [p for p in self.providers(kind) if self.available(kind, p)]
+                raise SettingsError(
+                    f"SOVEREIGN_DEFAULT_{kind.upper()}: {name!r} cannot be used by this release",
+                    hint=f"one of {', '.join(usable)}",
+                )
+        return {kind: self.default_block(kind, chosen[kind] or usual[kind]) for kind in KINDS}
+
+    def json_schema(self, kind: str) -> dict[str, Any]:
+        """Describe the blocks that `validate` accepts, for OpenAPI."""
+        return {
+            "oneOf": copy.deepcopy(list(self._schemas[kind].values())),
+            "discriminator": {"propertyName": "provider"},
+        }
+
+    def _schema(self, provider: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        aliases = [a for a, name in self._data["aliases"].items() if name == provider]
+        names = {"type": "string", "enum": [provider, *aliases]}
+        return {
+            "title": entry["label"],
+            "type": "object",
+            "properties": {"provider": names, **entry["fields"]},
+            "required": ["provider", *entry.get("required", ())],
+            "additionalProperties": False,
+        }
+
+    def _name(self, provider: object) -> str:
+        name = str(provider)
+        return str(self._data["aliases"].get(name, name))

@@ -1,0 +1,170 @@
+"""From a provider block to a provider; what all of a process's providers share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib import resources
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import openai
+from openai import AsyncOpenAI
+
+from sovereign_ari.domain.catalogue import Catalogue
+from sovereign_ari.errors import ProviderRefused
+from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
+from sovereign_ari.speech.endpoint import Endpoint
+from sovereign_ari.speech.espeak_tts import EspeakTextToSpeech
+from sovereign_ari.speech.openai_llm import ChatOptions, OpenAILanguageModel
+from sovereign_ari.speech.openai_stt import OpenAISpeechToText, TranscriptionOptions
+from sovereign_ari.speech.openai_tts import OpenAITextToSpeech, VoiceOptions
+from sovereign_ari.speech.parrot_llm import ParrotLanguageModel
+from sovereign_ari.speech.pocketsphinx_stt import PocketsphinxSpeechToText, PocketsphinxWorker
+
+_KEEP_ALIVE_S = 120.0
+_CONNECTIONS = 1000
+_WARM_UP_S = 3.0
+
+Block = Mapping[str, Any]
+
+
+def load_catalogue() -> Catalogue:
+    """Read the catalogue that ships with this package."""
+    text = resources.files("sovereign_ari.speech").joinpath("catalogue.json").read_text("utf-8")
+    return Catalogue(json.loads(text))
+
+
+class ProviderRegistry:
+    """Makes providers. One per process, as an async context manager.
+
+    Connections, and the recogniser's process, are shared by all providers it makes and end with
+    it.
+
+    Args:
+        openai_api_key: None when there is none; the OpenAI providers are refused then.
+        openai_base_url: Of OpenAI, or of a server that speaks its protocols.
+    """
+
+    def __init__(self, *, openai_api_key: str | None, openai_base_url: str) -> None:
+        self._catalogue = load_catalogue()
+        self._openai_api_key = openai_api_key
+        self._openai_base_url = openai_base_url.rstrip("/")
+        self._stack = AsyncExitStack()
+        self._session: aiohttp.ClientSession | None = None
+        self._chat: AsyncOpenAI | None = None
+        self._recogniser = PocketsphinxWorker()
+
+    async def __aenter__(self) -> ProviderRegistry:
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S)
+        self._session = await self._stack.enter_async_context(
+            # Deadlines are set at each step by the providers.
+            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(None))
+        )
+        await self._stack.enter_async_context(self._recogniser)
+        if self._openai_api_key is not None:
+            limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
+                max_connections=_CONNECTIONS,
+                max_keepalive_connections=_CONNECTIONS,
+                keepalive_expiry=_KEEP_ALIVE_S,  # the client's own 5 s is less than a turn
+            )
+            self._chat = await self._stack.enter_async_context(
+                AsyncOpenAI(
+                    api_key=self._openai_api_key,
+                    base_url=self._openai_base_url,
+                    max_retries=0,
+                    http_client=openai.DefaultAsyncHttpxClient(limits=limits),
+                )
+            )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def warm_up(self) -> None:
+        """Open connections, so that the first call need not; failing to is no error."""
+        if self._chat is None:
+            return
+        try:
+            async with asyncio.timeout(_WARM_UP_S):
+                await self._chat.models.list()
+                async with self._http.get(
+                    f"{self._openai_base_url}/models", headers=self._openai().headers
+                ) as response:
+                    await response.read()
+        except (TimeoutError, openai.OpenAIError, aiohttp.ClientError):
+            return
+
+    def language_model(self, config: Block) -> LanguageModel:
+        """Make the model of an `llm_config`.
+
+        Raises:
+            ProviderRefused: When the provider is unknown, not usable yet, or lacks its key.
+        """
+        block = self._complete("llm", config)
+        if block["provider"] == "parrot":
+            return ParrotLanguageModel(block.get("script", ()))
+        self._openai()
+        assert self._chat is not None
+        return OpenAILanguageModel(
+            self._chat,
+            ChatOptions(
+                block["model"], block.get("temperature"), block.get("max_completion_tokens")
+            ),
+        )
+
+    def speech_to_text(self, config: Block) -> SpeechToText:
+        """Make the recogniser of an `stt_config`.
+
+        Raises:
+            ProviderRefused: As for `language_model`.
+        """
+        block = self._complete("stt", config)
+        if block["provider"] == "pocketsphinx":
+            return PocketsphinxSpeechToText(
+                self._recogniser, grammar=block.get("grammar"), phrases=block.get("phrases", ())
+            )
+        options = TranscriptionOptions(block["model"], block["language"])
+        return OpenAISpeechToText(self._http, self._openai(), options)
+
+    def text_to_speech(self, config: Block) -> TextToSpeech:
+        """Make the voice of a `tts_config`.
+
+        Raises:
+            ProviderRefused: As for `language_model`.
+        """
+        block = self._complete("tts", config)
+        if block["provider"] == "espeak":
+            return EspeakTextToSpeech(block["voice_id"], words_per_minute=block["speed"])
+        options = VoiceOptions(
+            block["model"], block["voice_id"], block.get("instructions"), block.get("speed")
+        )
+        return OpenAITextToSpeech(self._http, self._openai(), options)
+
+    def _complete(self, kind: str, config: Block) -> dict[str, Any]:
+        """Check a block again: it may have been stored by another release."""
+        if faults := self._catalogue.validate(kind, config):
+            raise ProviderRefused(faults[0])
+        if not self._catalogue.available(kind, config["provider"]):
+            raise ProviderRefused(
+                f"{kind}_config.provider: {config['provider']!r} cannot be used by this release"
+            )
+        return self._catalogue.with_defaults(kind, config)
+
+    def _openai(self) -> Endpoint:
+        if self._openai_api_key is None:
+            raise ProviderRefused("the provider `openai` needs OPENAI_API_KEY, which is not set")
+        return Endpoint(self._openai_base_url, self._openai_api_key)
+
+    @property
+    def _http(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "the registry is used before it is entered"
+        return self._session
