@@ -25,7 +25,8 @@ from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason, TurnRecord
 from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
-from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.pcm import FRAME_S, AudioFormat
+from sovereign_ari.media.transcode import silence_frame
 from sovereign_ari.speech.base import (
     LanguageModel,
     Message,
@@ -35,6 +36,7 @@ from sovereign_ari.speech.base import (
 )
 
 STT_ANSWER_TIMEOUT_S = 6.0
+GAP_S = 0.08  # a caller's line that sends nothing for longer is heard as silent, as it is meant
 APOLOGY_TIMEOUT_S = 4.0
 FAREWELL = "Goodbye."
 TIME_IS_UP = "I am sorry, our time is up. Goodbye."
@@ -112,6 +114,7 @@ class Dialogue:
         self._providers = providers
         self._mouth = mouth
         self._wire = wire
+        self._silence = silence_frame(wire)
         self._reporting = reporting
         self._clock = reporting.clock
         self._ears = Ears(providers.stt, wire, self._on_transcript)
@@ -143,7 +146,7 @@ class Dialogue:
 
     def answered(self) -> None:
         """Note that the caller hears us from now on: the origin of all offsets."""
-        self._answered_s = self._clock()
+        self._answered_s = self._last_frame_s = self._clock()
         if self._reply is None:
             self._turns.agent_ended(self._answered_s)
 
@@ -158,8 +161,9 @@ class Dialogue:
         """Let time pass; to be called a few times a second, audio or not."""
         if self._closing or self._answered_s is None:
             return
-        if now_s - self._last_frame_s > 0.06:
-            self._act(self._turns.frame(False, now_s))
+        while now_s - self._last_frame_s > GAP_S:
+            self._last_frame_s += FRAME_S
+            self._act(self._turns.frame(self._ears.hear(self._silence), now_s))
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
             self._fail(
                 ProviderUnavailable(
