@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     data_dir: Path = Path("data")
+    cache_dir: Path | None = None
     bind: str = "127.0.0.1"
     api_port: Port = 8080
     sip_port: Port = 5060
@@ -77,6 +78,13 @@ class Settings(BaseSettings):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
             ipaddress.ip_network(part, strict=False)
+        return value
+
+    @field_validator("bind", "external_address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            ipaddress.ip_address(value)  # names would be looked up by Asterisk, again and again
         return value
 
     @field_validator("rtp_ports")

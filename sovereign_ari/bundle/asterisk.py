@@ -67,15 +67,21 @@ def program_at(path: Path) -> Program:
     return Program(argv, modules, share.parent)
 
 
-def find_program() -> Program:
+def find_program(cache_dir: Path | None = None) -> Program:
     """Run `asterisk/install`, which is instant when there is nothing to do.
 
     Its messages go to our standard error, because a download takes a while.
 
+    Args:
+        cache_dir: Where a private copy is kept; None for the installer's own choice.
+
     Raises:
         SetupFailed: When Asterisk cannot be had here.
     """
-    done = subprocess.run([str(INSTALLER)], stdout=subprocess.PIPE, text=True, check=False)
+    command = [str(INSTALLER)]
+    if cache_dir is not None:
+        command += ["--cache", str(cache_dir.absolute())]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     lines = done.stdout.split()
     if done.returncode != 0 or not lines:
         raise SetupFailed("Asterisk is not available", hint=f"see the lines of {INSTALLER} above")

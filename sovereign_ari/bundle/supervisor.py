@@ -142,7 +142,7 @@ class Supervisor:
     async def _start_asterisk(self, family: Family, ports: Ports) -> BundledAsterisk | None:
         if self._settings.ari_url is not None:
             return None
-        program = await asyncio.to_thread(find_program)
+        program = await asyncio.to_thread(find_program, self._settings.cache_dir)
         pbx = BundledAsterisk(self._data, program, pbx_values(self._settings, self._data, ports))
         pbx.configure()
         await family.launch(pbx.command())

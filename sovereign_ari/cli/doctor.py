@@ -51,7 +51,7 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.database_url is None:
         findings.append(_postgres_binaries())
     if settings.ari_url is None:
-        findings.append(await _asterisk_binary())
+        findings.append(await _asterisk_binary(settings))
     ready = read_ready(settings.data_dir)
     if ready is None:
         findings += _ports(settings)
@@ -85,9 +85,9 @@ def _postgres_binaries() -> Finding:
         return Finding("PostgreSQL programs", False, str(error), error.hint or "")
 
 
-async def _asterisk_binary() -> Finding:
+async def _asterisk_binary(settings: Settings) -> Finding:
     try:
-        program = await asyncio.to_thread(find_program)
+        program = await asyncio.to_thread(find_program, settings.cache_dir)
         done = await asyncio.create_subprocess_exec(
             *program.argv, "-V", stdout=asyncio.subprocess.PIPE
         )

@@ -1,0 +1,156 @@
+"""What asterisk/etc, deploy/env.example and the documents say must be what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sovereign_ari.bundle.asterisk_config import (
+    SOURCE,
+    Folders,
+    PbxValues,
+    rendered,
+    substitutions,
+)
+from sovereign_ari.bundle.plan import app_names
+from sovereign_ari.domain import dialplan
+from sovereign_ari.settings import Settings, read_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path("/nowhere")
+FOLDERS = Folders(HERE, HERE, HERE, HERE, HERE, HERE)
+VALUES = PbxValues(
+    identity="0123456789ab",
+    bind="127.0.0.1",
+    sip_port=5060,
+    ari_port=8088,
+    ari_username="sovereign",
+    ari_password="password-of-ari",
+    softphone_password="password-of-softphone",
+    apps=("sovereign", "sovereign-2"),
+    rtp_ports=(10000, 19999),
+    trunk_addresses=("192.0.2.0/24",),
+    external_address="198.51.100.1",
+)
+
+
+def config(name: str) -> str:
+    return dict(rendered(substitutions(VALUES, FOLDERS)))[name]
+
+
+def section(text: str, name: str) -> str:
+    found = re.search(rf"^\[{re.escape(name)}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"no [{name}]"
+    return found[1]
+
+
+def example() -> dict[str, str]:
+    lines = (ROOT / "deploy" / "env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_the_controller_sends_calls_to_a_place_that_the_dialplan_has() -> None:
+    context = section(config("extensions.conf"), dialplan.ANSWER_CONTEXT)
+    assert f"exten => {dialplan.ANSWER_EXTENSION},1," in context
+    assert f"TIMEOUT(absolute)=${{{dialplan.VARIABLE_MAX_S}}}" in context
+
+
+def test_the_dialplan_names_the_arguments_that_the_controller_reads() -> None:
+    text = config("extensions.conf")
+    answer = section(text, dialplan.ANSWER_CONTEXT)
+    inbound = section(text, "sovereign-inbound")
+    assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_INBOUND}," in inbound
+    assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_ANSWERED})" in answer
+    assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_TIMEOUT})" in answer
+    assert dialplan.ARGUMENT_MEDIA not in re.findall(r"Stasis\([^)]*\)", text)
+
+
+def test_the_dialplan_offers_calls_to_every_controller() -> None:
+    text = section(config("extensions.conf"), "globals")
+    apps = app_names(read_settings({"SOVEREIGN_CONTROLLERS": "2"}, None))
+    assert "SOVEREIGN_APPS = 2" in text
+    for number, app in enumerate(apps, 1):
+        assert f"SOVEREIGN_APP_{number} = {app}\n" in text
+
+
+def test_the_endpoints_use_contexts_that_exist() -> None:
+    dial = config("extensions.conf")
+    contexts = re.findall(r"^context = (\S+)", config("pjsip.conf"), re.MULTILINE)
+    assert sorted(set(contexts)) == ["from-local", "from-trunk"]
+    for context in contexts:
+        assert section(dial, context)
+
+
+def test_no_dialplan_reaches_a_trunk() -> None:
+    text = re.sub(r";.*", "", config("extensions.conf"))
+    assert "Dial(" not in text
+    assert "PJSIP/" not in text
+
+
+def test_what_a_caller_sends_is_filtered_before_it_becomes_an_argument() -> None:
+    inbound = section(config("extensions.conf"), "sovereign-inbound")
+    assert "CALLERID(num)" not in re.findall(r"Stasis\(.*\)", inbound)[0]
+    assert re.search(r"FILTER\([^,]*,\$\{CALLERID\(num\)\}\)", inbound)
+
+
+def test_only_loopback_reaches_ari() -> None:
+    assert "bindaddr = 127.0.0.1\n" in config("http.conf")
+    assert "bindport = 8088\n" in config("http.conf")
+    user = section(config("ari.conf"), "sovereign")
+    assert "password = password-of-ari\n" in user
+    assert "deny = 0.0.0.0/0.0.0.0\n" in user
+
+
+def test_the_default_settings_are_those_of_the_templates() -> None:
+    defaults = Settings.model_fields
+    assert defaults["ari_username"].default == VALUES.ari_username
+    assert defaults["ari_app"].default == VALUES.apps[0]
+    assert defaults["rtp_ports"].default == "10000-19999"
+    assert "rtpstart = 10000\nrtpend = 19999\n" in config("rtp.conf")
+
+
+def test_a_trunk_appears_only_when_its_addresses_are_set() -> None:
+    assert "match = 192.0.2.0/24\n" in config("pjsip.conf")
+    assert "anonymous" not in re.sub(r";.*", "", config("pjsip.conf") + config("modules.conf"))
+
+
+def test_every_module_has_a_reason_or_a_title() -> None:
+    text = (SOURCE / "modules.conf").read_text()
+    assert "autoload = no" in text
+    lines = [line for line in text.splitlines() if line.startswith(("load", "require"))]
+    names = [line.split("=")[1].split(";")[0].strip() for line in lines]
+    assert len(names) == len(set(names))
+    for block in text.split("\n\n")[1:]:
+        assert block.startswith(";"), f"a block without a title: {block[:40]}"
+
+
+def test_no_value_is_left_unfilled() -> None:
+    for name, text in rendered(substitutions(VALUES, FOLDERS)):
+        assert "@{" not in text, name
+
+
+def test_the_example_lists_every_setting_with_its_default() -> None:
+    listed = example()
+    variables = {
+        name.upper()
+        if name.startswith(("database_url", "openai_"))
+        else f"SOVEREIGN_{name.upper()}"
+        for name in Settings.model_fields
+    }
+    assert set(listed) == variables
+    assert read_settings(listed, None) == read_settings({}, None)
+    for name, field in Settings.model_fields.items():
+        variable = f"SOVEREIGN_{name.upper()}" if name.upper() not in listed else name.upper()
+        default = field.default
+        assert listed[variable] == ("" if default in (None, ()) else str(default)), variable
+
+
+@pytest.mark.parametrize("document", ["README.md", "deploy/RUNBOOK.md", "asterisk/README.md"])
+def test_the_documents_name_settings_that_exist(document: str) -> None:
+    known = {f"SOVEREIGN_{name.upper()}" for name in Settings.model_fields}
+    dialplan_names = set(re.findall(r"SOVEREIGN_[A-Z_]+", config("extensions.conf")))
+    known |= dialplan_names
+    named = set(re.findall(r"SOVEREIGN_[A-Z_]+\b", (ROOT / document).read_text()))
+    assert {name for name in named if name not in known and not name.endswith("_")} == set()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sovereign_ari.errors import SettingsError
+from sovereign_ari.settings import read_settings
+
+
+def test_without_anything_set_the_defaults_hold() -> None:
+    settings = read_settings({}, None)
+    assert (settings.api_port, settings.sip_port, settings.bind) == (8080, 5060, "127.0.0.1")
+    assert not settings.chosen("api_port")
+
+
+def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="SOVEREIGN_API_PROT") as caught:
+        read_settings({"SOVEREIGN_API_PROT": "1"}, None)
+    assert caught.value.hint == "did you mean SOVEREIGN_API_PORT?"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SOVEREIGN_API_PORT", "http"),
+        ("SOVEREIGN_API_PORT", "0"),
+        ("SOVEREIGN_SIP_PORT", "65536"),
+        ("SOVEREIGN_RTP_PORTS", "20000"),
+        ("SOVEREIGN_RTP_PORTS", "20000-10000"),
+        ("SOVEREIGN_TRUNK_ADDRESSES", "192.0.2.0/24,nonsense"),
+        ("SOVEREIGN_ARI_APP", "a b"),
+        ("SOVEREIGN_BIND", "localhost"),
+        ("SOVEREIGN_EXTERNAL_ADDRESS", "pbx;example"),
+        ("SOVEREIGN_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_value_that_does_not_fit_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read_settings({name: value}, None)
+
+
+def test_a_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SOVEREIGN_API_PORT=9000\nSOVEREIGN_SIP_PORT=9001\n")
+    settings = read_settings({"SOVEREIGN_API_PORT": "9002"}, file)
+    assert (settings.api_port, settings.sip_port) == (9002, 9001)
+    assert settings.chosen("sip_port")
+
+
+def test_an_unknown_name_in_the_file_is_an_error_too(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SOVEREIGN_DATADIR=x\n")
+    with pytest.raises(SettingsError, match="SOVEREIGN_DATADIR"):
+        read_settings({}, file)
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    settings = read_settings({"SOVEREIGN_API_PORT": "", "DATABASE_URL": ""}, None)
+    assert not settings.chosen("api_port")
+    assert settings.database_url is None
+
+
+def test_addresses_are_split_at_commas() -> None:
+    settings = read_settings({"SOVEREIGN_TRUNK_ADDRESSES": "192.0.2.0/24, 198.51.100.7"}, None)
+    assert settings.trunk_addresses == ("192.0.2.0/24", "198.51.100.7")
+
+
+def test_a_secret_is_in_no_message_and_no_text() -> None:
+    settings = read_settings({"OPENAI_API_KEY": "sk-very-secret"}, None)
+    assert "very-secret" not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"SOVEREIGN_API_PORT": "very-secret"}, None)
+    assert "very-secret" not in str(caught.value)
+
+
+def test_only_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOVEREIGN_API_PORT", "9000")
+    assert read_settings({}, None).api_port == 8080
+    assert os.environ["SOVEREIGN_API_PORT"] == "9000"
