@@ -11,10 +11,8 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
+from sovereign_ari.media.level import amplified
 from sovereign_ari.media.pcm import AudioFormat, Encoding
 
 ESPEAK_RATE_HZ = 22050
@@ -23,7 +21,6 @@ NEXT_CHUNK_S = 5.0
 _PROGRAM = "espeak-ng"
 _AMPLITUDE = 80  # of 200: no voice clips; with the gain, speech is at about -20 dBFS
 _GAIN = 1.25
-_KNEE = 0.7  # of full scale; louder samples are bent, never cut
 _READ_BYTES = 8192
 _WHAT = "espeak-ng"
 
@@ -68,7 +65,7 @@ class EspeakTextToSpeech:
                 even = len(pending) & ~1
                 if even:
                     spoken = True
-                    yield _levelled(pending[:even])
+                    yield amplified(pending[:even], _GAIN)
                 pending = pending[even:]
         if not spoken and any(character.isalnum() for character in text):
             raise ProviderUnavailable(f"{_WHAT} said nothing; is its voice data installed?")
@@ -125,14 +122,3 @@ def _data_start(head: bytes) -> int | None:
             return position
         position += size
     return None
-
-
-def _levelled(pcm: bytes) -> bytes:
-    """Bring speech to telephone level, bending peaks above the knee."""
-    samples: NDArray[np.float32] = np.frombuffer(pcm, dtype="<i2") * np.float32(_GAIN / 32768)
-    loud = np.abs(samples)
-    if loud.max() > _KNEE:
-        room = 1.0 - _KNEE
-        bent = _KNEE + room * np.tanh((loud - _KNEE) / room)
-        samples = np.where(loud > _KNEE, np.copysign(bent, samples), samples)
-    return (samples * 32767).astype("<i2").tobytes()

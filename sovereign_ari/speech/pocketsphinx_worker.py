@@ -10,7 +10,6 @@ misheard. What was recognised at the pause is the answer to a flush that follows
 
 from __future__ import annotations
 
-import audioop
 import ctypes
 import json
 import math
@@ -19,24 +18,15 @@ import signal
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from pocketsphinx import Decoder
 
+from sovereign_ari.media.pcm import Encoding
+from sovereign_ari.media.utterance import BYTES_PER_S, Utterance
 from sovereign_ari.speech.pocketsphinx_wire import HEADER, MAX_BODY_BYTES, Kind, pack
 
-RATE_HZ = 16000  # of the model that comes with pocketsphinx
-BLOCK = RATE_HZ // 50
-BYTES_PER_S = 2 * RATE_HZ
-MAX_UTTERANCE_S = 15.0
-PAUSE_S = 0.24
-MIN_SPEECH_S = 0.10
-_PAD_S = 0.15
-_LOUD_RMS = 100.0  # -50 dBFS
-_FLOOR_MARGIN = 3.0
 _KEPT_GRAMMARS = 16
 
 # Log score per 10 ms frame against the best of all sounds. In-grammar speech over G.711 lies
@@ -46,42 +36,14 @@ _BEST_SCORE = -0.0028
 
 _PR_SET_PDEATHSIG = 1
 
-Samples = NDArray[np.int16]
-
 
 @dataclass(slots=True)
-class Utterance:
-    """What one caller said since the last flush; PCM16 at 16 kHz."""
+class Stream:
+    """One call: what was said, which grammar it may follow, and what was recognised at a pause."""
 
-    encoding: str
+    utterance: Utterance
     search: str | None
-    audio: bytearray = field(default_factory=bytearray)
-    floor_rms: float = _LOUD_RMS
-    speech_s: float = 0.0
-    quiet_s: float = 0.0
-    words: str | None = None  # recognised at a pause, None when speech came after it
-
-    def add(self, payload: bytes) -> bool:
-        """Take audio; return whether the caller has just paused after speaking."""
-        pcm = _pcm_16k(payload, self.encoding)
-        self.audio += pcm
-        del self.audio[: max(0, len(self.audio) - int(MAX_UTTERANCE_S * BYTES_PER_S))]
-        duration_s = len(pcm) / BYTES_PER_S
-        rms = audioop.rms(pcm, 2) if pcm else 0
-        self.floor_rms += 0.02 * (min(rms, 4 * self.floor_rms) - self.floor_rms)
-        if rms > max(_LOUD_RMS, _FLOOR_MARGIN * min(self.floor_rms, 400.0)):
-            self.speech_s += duration_s
-            self.quiet_s = 0.0
-            self.words = None
-            return False
-        before_s, self.quiet_s = self.quiet_s, self.quiet_s + duration_s
-        return self.speech_s >= MIN_SPEECH_S and before_s < PAUSE_S <= self.quiet_s
-
-    def restart(self) -> None:
-        """Forget the utterance; its last moment may begin the next."""
-        del self.audio[: max(0, len(self.audio) - int(_PAD_S * BYTES_PER_S))]
-        self.speech_s = self.quiet_s = 0.0
-        self.words = None
+    words: str | None = None
 
 
 class Recogniser:
@@ -132,14 +94,13 @@ class Recogniser:
                 self._decoder.remove_search(name)
                 del self._searches[text]
 
-    def recognise(self, utterance: Utterance) -> str:
+    def recognise(self, pcm: bytes, search: str | None) -> str:
         """Recognise an utterance; empty for silence, noise, and what the grammar has not."""
-        pcm = _trimmed(utterance)
         if not pcm:
             return ""
-        if utterance.search is None:
+        if search is None:
             return self._dictate(pcm)
-        self._decoder.activate_search(utterance.search)
+        self._decoder.activate_search(search)
         words, score = _decode(self._decoder, pcm)
         return words if _WORST_SCORE <= score <= _BEST_SCORE else ""
 
@@ -160,31 +121,6 @@ def _decode(decoder: Decoder, pcm: bytes) -> tuple[str, float]:
     return str(hypothesis.hypstr), math.log(hypothesis.score) / frames
 
 
-def _trimmed(utterance: Utterance) -> bytes:
-    """Cut the silence before and after the speech."""
-    samples = np.frombuffer(bytes(utterance.audio), dtype="<i2").astype(np.float32)
-    blocks = samples[: len(samples) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    if not len(blocks):
-        return b""
-    rms = np.sqrt(np.mean(blocks**2, axis=1))
-    loud = np.flatnonzero(rms > max(_LOUD_RMS * 0.6, 0.03 * float(rms.max())))
-    if len(loud) * BLOCK < MIN_SPEECH_S * RATE_HZ or float(rms.max()) < _LOUD_RMS:
-        return b""
-    pad = int(_PAD_S * RATE_HZ)
-    first = max(0, int(loud[0]) * BLOCK - pad)
-    last = min(len(samples), (int(loud[-1]) + 1) * BLOCK + pad)
-    return bytes(utterance.audio[2 * first : 2 * last])
-
-
-def _pcm_16k(payload: bytes, encoding: str) -> bytes:
-    if encoding == "pcm16":
-        return payload
-    pcm = audioop.ulaw2lin(payload, 2) if encoding == "ulaw" else audioop.alaw2lin(payload, 2)
-    # Each sample twice. Its images above 4 kHz stand in for what the telephone took away, which
-    # the model recognises better than nothing there.
-    return np.repeat(np.frombuffer(pcm, dtype="<i2"), 2).tobytes()
-
-
 def _grammar_of(phrases: Sequence[str]) -> str:
     choices = " | ".join(" ".join(phrase.lower().split()) for phrase in phrases)
     return f"#JSGF V1.0;\ngrammar phrases;\npublic <phrase> = {choices};\n"
@@ -196,37 +132,46 @@ class Worker:
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
         self._recogniser = Recogniser()
-        self._utterances: dict[int, Utterance] = {}
+        self._streams: dict[int, Stream] = {}
 
     def on_message(self, kind: int, stream: int, body: bytes) -> None:
         """Handle one message; those of a stream that is not open are late and mean nothing."""
         if kind == Kind.OPEN:
             self._open(stream, json.loads(body))
             return
-        utterance = self._utterances.get(stream)
-        if utterance is None:
+        open_stream = self._streams.get(stream)
+        if open_stream is None:
             return
         if kind == Kind.AUDIO:
-            if utterance.add(body):
-                utterance.words = self._recogniser.recognise(utterance)
-                self._send(Kind.PARTIAL, stream, utterance.words)
+            self._hear(stream, open_stream, body)
         elif kind == Kind.FLUSH:
-            words = utterance.words
+            words = open_stream.words
             if words is None:
-                words = self._recogniser.recognise(utterance)
-            utterance.restart()
+                words = self._recognise(open_stream)
+            open_stream.utterance.restart()
+            open_stream.words = None
             self._send(Kind.FINAL, stream, words)
         elif kind == Kind.CLOSE:
-            del self._utterances[stream]
+            del self._streams[stream]
+
+    def _hear(self, number: int, stream: Stream, audio: bytes) -> None:
+        if stream.utterance.add(audio):
+            stream.words = self._recognise(stream)
+            self._send(Kind.PARTIAL, number, stream.words)
+        elif stream.utterance.speaking:
+            stream.words = None
+
+    def _recognise(self, stream: Stream) -> str:
+        return self._recogniser.recognise(stream.utterance.trimmed(), stream.search)
 
     def _open(self, stream: int, config: Mapping[str, Any]) -> None:
-        self._recogniser.trim({utterance.search for utterance in self._utterances.values()})
+        self._recogniser.trim({open_stream.search for open_stream in self._streams.values()})
         try:
             search = self._recogniser.search_for(config["grammar"], config["phrases"])
         except ValueError as error:
             self._send(Kind.REFUSED, stream, str(error))
             return
-        self._utterances[stream] = Utterance(config["encoding"], search)
+        self._streams[stream] = Stream(Utterance(Encoding(config["encoding"])), search)
         self._send(Kind.OPENED, stream, "")
 
     def _send(self, kind: Kind, stream: int, text: str) -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
+import httpx2
 import openai
 from openai import AsyncOpenAI
 
@@ -66,7 +67,7 @@ class ProviderRegistry:
         )
         await self._stack.enter_async_context(self._recogniser)
         if self._openai_api_key is not None:
-            limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
+            limits = httpx2.Limits(
                 max_connections=_CONNECTIONS,
                 max_keepalive_connections=_CONNECTIONS,
                 keepalive_expiry=_KEEP_ALIVE_S,  # the client's own 5 s is less than a turn
