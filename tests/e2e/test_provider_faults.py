@@ -67,7 +67,6 @@ async def assert_recorded(reception: Reception, number: str) -> None:
         ("chat", Fault("drop", after=3)),
         ("chat", Fault("malformed", after=1)),
         ("realtime", Fault("drop")),
-        ("realtime", Fault("malformed")),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.kind} {value.status}",
 )
@@ -118,6 +117,16 @@ async def test_a_fault_that_passes_is_not_noticed(reception: Reception, name: st
         spoken_s = await say_tones(call, "again")
         await hear_tones(call, "You said: again", spoken_s)
         assert call.live
+
+
+async def test_a_malformed_event_of_the_recogniser_is_passed_over(reception: Reception) -> None:
+    number = await reception.number()
+    reception.vendor.realtime.faults.append(Fault("malformed"))
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        spoken_s = await say_tones(call, "torn")
+        await hear_tones(call, "You said: torn", spoken_s)
 
 
 async def test_a_model_that_says_nothing_leaves_the_floor_to_the_caller(

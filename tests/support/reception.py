@@ -23,6 +23,7 @@ from tests.support.sip_caller import SipCaller
 END_CALL_TOOL: Json = {"type": "end_call"}
 _RECORD_TIMEOUT_S = 8.0
 _POLL_S = 0.15
+_QUIET_S = 0.1
 _numbers = itertools.count(1)
 
 
@@ -97,7 +98,7 @@ async def say_tones(call: Call, text: str, copies: int = 1) -> float:
 
 
 async def hear_tones(call: Call, text: str, after_s: float, timeout_s: float = 8.0) -> float:
-    """Wait until the agent said `text`, complete, after `after_s`; returns when it began.
+    """Wait until the agent has said `text` after `after_s` and is quiet; returns when it began.
 
     Raises:
         AssertionError: Naming what was heard instead.
@@ -109,6 +110,7 @@ async def hear_tones(call: Call, text: str, after_s: float, timeout_s: float = 8
     while wanted not in (heard := heard_since(call, after_s)):
         assert loop.time() < deadline, f"heard {heard} instead of {wanted!r}"
         await asyncio.sleep(_POLL_S)
+    await call.heard.wait_for_silence(_QUIET_S, timeout_s)
     return begun_s
 
 
