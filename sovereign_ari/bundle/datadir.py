@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ class DataDir:
         self.api_key_file = self.path / "api_key"
         self.softphone_file = self.path / "softphone_password"
         self._lock: IO[str] | None = None
+        self._short: Path | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
@@ -68,7 +70,10 @@ class DataDir:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Give the folder back."""
+        """Give the folder back, and remove the short folder of sockets, which are dead now."""
+        if self._short is not None:
+            shutil.rmtree(self._short, ignore_errors=True)
+            self._short = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -93,6 +98,7 @@ class DataDir:
                     f"{base} belongs to another user",
                     hint="remove it, or use a shorter data folder",
                 )
+            self._short = base
             folder = base / name
         folder.parent.mkdir(mode=0o711, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -66,6 +66,7 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[RunningPbx]:
         yield RunningPbx(pbx, ("127.0.0.1", pbx.values.sip_port), log)
     finally:
         await child.stop(DEADLINE_S)
+        data.unlock()
 
 
 class Application:

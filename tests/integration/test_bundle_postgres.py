@@ -20,7 +20,8 @@ TIMEOUT_S = 60.0
 
 @asynccontextmanager
 async def running(folder: Path, said: list[str]) -> AsyncIterator[postgres.Cluster]:
-    cluster = postgres.prepare_cluster(DataDir(folder), said.append)
+    data = DataDir(folder)
+    cluster = postgres.prepare_cluster(data, said.append)
     child = Child(cluster.command())
     await child.start()
     try:
@@ -28,6 +29,7 @@ async def running(folder: Path, said: list[str]) -> AsyncIterator[postgres.Clust
         yield cluster
     finally:
         await child.stop(TIMEOUT_S)
+        data.unlock()
 
 
 @pytest.fixture
