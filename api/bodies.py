@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from sovereign_ari.errors import InvalidRequest
 
 DEEPEST = 32
+EXACT = 2**53  # below it every whole number has a float of its own (IEEE 754)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -92,10 +93,11 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
+    """Read a number with a point or exponent; JSON Schema calls 60.0 an integer, and so do we."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise InvalidRequest("the body holds a number that is too large")
-    return number
+    return int(number) if number.is_integer() and abs(number) < EXACT else number
 
 
 def _check(value: Any, depth: int) -> None:

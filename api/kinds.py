@@ -18,8 +18,10 @@ from pydantic import (
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
-HTTP_URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
-EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+# Controls and spaces by number: every dialect of regular expressions has its own idea of `\s`.
+_GAPS = r"\x00-\x20\x7f-\xa0"
+HTTP_URL_PATTERN = rf"^https?://[^{_GAPS}/?#]+[^{_GAPS}]*$"
+EMAIL_PATTERN = rf"^[^@{_GAPS}]+@[^@{_GAPS}]+\.[^@{_GAPS}]+$"
 
 
 def is_uuid(text: str) -> bool:

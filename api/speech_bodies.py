@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from api.bodies import Body
 from api.kinds import JsonObject, Text
 
 Sentence = Annotated[str, StringConstraints(max_length=300)]
 SpokenSentence = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-# At least two letters or digits, whatever stands around them.
-EndPhrase = Annotated[str, StringConstraints(max_length=100, pattern=r"[^\W_][\s\S]*[^\W_]")]
+
+
+def _spoken(phrase: str) -> str:
+    if sum(character.isalnum() for character in phrase) < 2:
+        raise ValueError("needs at least two letters or digits")
+    return phrase
+
+
+EndPhrase = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    AfterValidator(_spoken),
+    WithJsonSchema({"type": "string", "maxLength": 100, "pattern": r"[^\W_][\s\S]*[^\W_]"}),
+]
 _MAX_DELAY_DEFAULT = 2.0
 _MIN_DELAY_DEFAULT = 0.4
 
@@ -91,8 +103,3 @@ class AnalysisPlan(Body):
 
     structured_data_plan: StructuredDataPlan | None = None
     min_messages_threshold: Annotated[int, Field(ge=0, le=10_000)] = 2
-
-
-def stored(block: Body | None) -> dict[str, Any] | None:
-    """A block as it is kept: what the client named, and no more."""
-    return None if block is None else block.given()

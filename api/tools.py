@@ -150,8 +150,8 @@ def read_tools(tools: Any) -> tuple[list[dict[str, Any]], list[str]]:
     for index, tool in enumerate(tools):
         read, wrong = _read_tool(tool)
         lines += [f"tools[{index}]{line}" for line in wrong]
-        name = read.get("name", read.get("function", {}).get("name", read.get("type")))
-        if not wrong and name in names and name != "mcp":
+        name = read.get("function", read).get("name")
+        if name is not None and name in names:
             lines.append(f"tools[{index}]: a tool named {name} stands in the list already")
         names.add(name)
         stored.append(read)

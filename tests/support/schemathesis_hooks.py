@@ -1,0 +1,33 @@
+"""What generated requests must know beyond JSON Schema. Loaded by schemathesis itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+# Regular expressions that cannot backtrack without end.
+SAFE = st.from_regex(r"[a-z]{1,12}( [a-z]{1,12})?", fullmatch=True)
+schemathesis.openapi.format("safe-regex", SAFE)
+
+
+def _inside(value: Any, *path: str) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+@schemathesis.hook
+def filter_body(context: Any, body: Any) -> bool:
+    """Leave out bodies that break a rule between two fields: no schema can state it."""
+    tools = _inside(body, "llm_config", "tools")
+    names = [
+        _inside(tool, "function", "name") or _inside(tool, "name")
+        for tool in (tools if isinstance(tools, list) else [])
+    ]
+    named = [name for name in names if isinstance(name, str)]
+    delays = _inside(body, "speech_config", "turn_taking")
+    low, high = (_inside(delays, f"endpointing_{end}_delay") for end in ("min", "max"))
+    numbers = isinstance(low, int | float) and isinstance(high, int | float)
+    return len(set(named)) == len(named) and not (numbers and high < low)
