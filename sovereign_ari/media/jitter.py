@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.reframe import Frame, Reframer
 from sovereign_ari.media.rtp import CLOCK_HZ, PAYLOAD_TYPES, RtpPacket
+from sovereign_ari.media.transcode import silence_frame
 
 MAX_WAIT_S = 0.060
 FIRST_WAIT_S = 0.020
@@ -75,7 +76,7 @@ class JitterBuffer:
         self.stats = ReceiveStats()
         self._payload_type = PAYLOAD_TYPES[wire.encoding]
         self._max_payload_bytes = wire.bytes_for(MAX_PAYLOAD_S)
-        self._reframer = Reframer(wire.frame_bytes)
+        self._reframer = Reframer(silence_frame(wire))
         self._ssrc: int | None = None
         self._previous_ssrc: int | None = None
         self._expected = 0  # sequence number without wrap-around
@@ -151,11 +152,13 @@ class JitterBuffer:
         if packet.payload_type != self._payload_type or size > self._max_payload_bytes:
             self.stats.other += 1
             return []
+        frames: list[Frame] = []
         if packet.timestamp != self._next_timestamp and self._next_timestamp is not None:
             self.stats.pauses += 1
+            frames = self._reframer.pause()
         # All our payload types carry one byte per tick of the RTP clock.
         self._next_timestamp = (packet.timestamp + size) & 0xFFFF_FFFF
-        return self._reframer.push(packet.payload)
+        return frames + self._reframer.push(packet.payload)
 
     def _give_up(self) -> list[Frame]:
         self.stats.lost += 1

@@ -16,13 +16,14 @@ class Reframer:
     wholly lost becomes None.
 
     Args:
-        frame_bytes: Bytes of one frame.
+        silence: One frame of silence.
     """
 
-    def __init__(self, frame_bytes: int) -> None:
-        self._frame_bytes = frame_bytes
+    def __init__(self, silence: bytes) -> None:
+        self._silence = silence
+        self._frame_bytes = len(silence)
         self._pending = b""
-        self._last_payload = bytes(frame_bytes)
+        self._last_payload = silence
 
     def push(self, payload: bytes) -> list[Frame]:
         """Add a payload and take every frame it completes. An empty one says nothing."""
@@ -52,6 +53,14 @@ class Reframer:
         frames += [None] * (missing_bytes // size)
         self._pending += self._repeat(missing_bytes % size)
         return frames
+
+    def pause(self) -> list[Frame]:
+        """Complete a partial frame with silence, so that it delays nothing that comes later."""
+        if not self._pending:
+            return []
+        frame = self._pending + self._silence[len(self._pending) :]
+        self._pending = b""
+        return [frame]
 
     def _repeat(self, size: int) -> bytes:
         last = self._last_payload

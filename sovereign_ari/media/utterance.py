@@ -8,6 +8,7 @@ from __future__ import annotations
 import audioop
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sovereign_ari.media.g711 import alaw_to_pcm, ulaw_to_pcm
 from sovereign_ari.media.pcm import Encoding
@@ -24,6 +25,12 @@ _QUIETEST_SPEECH = 0.03  # of the loudest block
 _ABOVE_FLOOR = 3.0
 _HIGHEST_FLOOR_RMS = 400.0
 _FLOOR_RATE = 0.02  # per packet
+_MIN_PITCHED_S = 0.06
+_PITCHED = 0.5  # least self-similarity at the pitch period, of 1
+_PITCH_LAGS = slice(RATE_HZ // 400, RATE_HZ // 100)  # 100 to 400 Hz, within a 20 ms block
+_FLOOR = np.random.default_rng(1).normal(0.0, 4.0, RATE_HZ).astype(np.float32)
+
+Blocks = NDArray[np.float32]
 
 
 class Utterance:
@@ -66,7 +73,11 @@ class Utterance:
         self._speech_s = self._quiet_s = 0.0
 
     def trimmed(self) -> bytes:
-        """Cut the silence before and after the speech; empty when there was none."""
+        """Cut the silence before and after the speech; empty when there was none.
+
+        Sound without any pitch, a cough or a knock, is none. A little noise is added: digital
+        silence has no logarithm, and recognisers take one.
+        """
         samples = np.frombuffer(bytes(self._audio), dtype="<i2").astype(np.float32)
         blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
         if not len(blocks):
@@ -76,10 +87,13 @@ class Utterance:
         loud = np.flatnonzero(rms > max(_LOUD_RMS * 0.6, _QUIETEST_SPEECH * loudest))
         if loudest < _LOUD_RMS or len(loud) * _BLOCK < MIN_SPEECH_S * RATE_HZ:
             return b""
+        if np.count_nonzero(_pitched(blocks[loud])) * _BLOCK < _MIN_PITCHED_S * RATE_HZ:
+            return b""
         pad = int(_PAD_S * RATE_HZ)
         first = max(0, int(loud[0]) * _BLOCK - pad)
         last = min(len(samples), (int(loud[-1]) + 1) * _BLOCK + pad)
-        return bytes(self._audio[2 * first : 2 * last])
+        sound = samples[first:last] + np.resize(_FLOOR, last - first)
+        return np.clip(sound, -32768, 32767).astype("<i2").tobytes()
 
     def _keep(self, seconds: float) -> None:
         del self._audio[: max(0, len(self._audio) - int(seconds * BYTES_PER_S))]
@@ -91,3 +105,14 @@ class Utterance:
         # Each sample twice. Its images above 4 kHz stand in for what the telephone took away,
         # which recognisers made for wideband like better than nothing there.
         return np.repeat(np.frombuffer(decode(payload), dtype="<i2"), 2).tobytes()
+
+
+def _pitched(blocks: Blocks) -> NDArray[np.bool_]:
+    """Tell which 20 ms blocks have a pitch, by their autocorrelation."""
+    centred = blocks - blocks.mean(axis=1, keepdims=True)
+    spectrum = np.fft.rfft(centred, 2 * _BLOCK, axis=1)
+    similarity = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :_BLOCK]
+    similarity /= np.maximum(similarity[:, :1], 1.0)
+    similarity *= _BLOCK / np.arange(_BLOCK, 0, -1)  # fewer samples overlap at longer lags
+    best: NDArray[np.bool_] = similarity[:, _PITCH_LAGS].max(axis=1) > _PITCHED
+    return best

@@ -2,7 +2,7 @@
 
 It takes the first frames of any noise for speech, steady buzz for as long as it lasts, and does
 not care how faint a sound is. So a frame must also be loud enough, must not be a low hum, and
-must stand out from the quietest moment of the last seconds.
+must stand out from the noise of the line: the quietest moment of the last seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from sovereign_ari.media.pcm import FRAME_S
 
 FAINTEST_DBFS = -45.0
 """Fainter sounds are never speech: comfort noise and line noise lie at -65 to -50 dBFS."""
+
+LOUDEST_FLOOR_DBFS = -40.0
+"""No line is noisier: what never falls below this is a voice without pauses, not a floor."""
 
 _MODE = 3  # the strictest; lower modes take faint white noise for speech
 _END_EFFECT = 0.05
@@ -44,6 +47,7 @@ class VoiceActivity:
         self._frame_bytes = round(rate_hz * FRAME_S) * 2
         self._detector = webrtcvad.Vad(_MODE)
         self._faintest = _FULL_SCALE * 10 ** (FAINTEST_DBFS / 20)
+        self._loudest_floor = _FULL_SCALE * 10 ** (LOUDEST_FLOOR_DBFS / 20)
         # Of a sine, the correlation with itself one sample later.
         self._hum_correlation = cos(2 * pi * _HIGHEST_HUM_HZ / rate_hz)
         self._earlier_floor = 0.0
@@ -61,7 +65,8 @@ class VoiceActivity:
         level = audioop.rms(pcm, 2)
         # The detector adapts to everything, so it hears every frame.
         speech: bool = self._detector.is_speech(pcm, self._rate_hz)
-        threshold = max(self._faintest, _ABOVE_FLOOR * min(self._floor, self._earlier_floor))
+        floor = min(self._floor, self._earlier_floor, self._loudest_floor)
+        threshold = max(self._faintest, _ABOVE_FLOOR * floor)
         self._follow_floor(level)
         return speech and level > threshold and not self._is_hum(pcm)
 

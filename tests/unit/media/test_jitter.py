@@ -162,6 +162,13 @@ def test_a_pause_of_the_sender_is_no_loss() -> None:
     assert buffer.stats.lost == 0
 
 
+def test_a_short_last_packet_does_not_delay_what_follows_the_pause() -> None:
+    buffer = JitterBuffer(ULAW_8K)
+    assert buffer.push(RtpPacket(0, 1, 0, SSRC, b"\x01" * 40), 0.0) == []
+    frames = buffer.push(RtpPacket(0, 2, 8000, SSRC, b"\x02" * 160), 1.0)
+    assert frames == [b"\x01" * 40 + b"\xff" * 120, b"\x02" * 160]
+
+
 def test_a_telephone_event_takes_its_place_without_becoming_audio() -> None:
     buffer = JitterBuffer(ULAW_8K)
     buffer.push(numbered(0), 0.0)
