@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from sovereign_ari.conversation.mouth import Mouth
-from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.playout import SpokenLedger
 from sovereign_ari.media.transcode import Converter
@@ -43,6 +43,7 @@ class Speech:
         self._ledger = SpokenLedger(wire)
         self.first_byte_s: float | None = None
         self.characters = 0
+        self._put_bytes = 0
         mouth.begin()
 
     @property
@@ -53,13 +54,26 @@ class Speech:
     async def say(self, text: str) -> None:
         """Synthesise one piece behind what is queued; returns when its audio is all there.
 
+        A request that fails before its first audio is made once more, if the fault may pass.
+
         Raises:
             ProviderError: If the synthesiser fails, or keeps silent for longer than its deadline.
         """
         await self._wait_until_queued_below(AHEAD_S)
         self.characters += len(text)
-        converter = Converter(self._tts.audio, self._wire)
         self._ledger.begin(text)
+        put_bytes = self._put_bytes
+        try:
+            await self._synthesise(text)
+        except ProviderError as error:
+            if not error.retryable or isinstance(error, _TooSlow) or self._put_bytes > put_bytes:
+                raise
+            await self._synthesise(text)
+        finally:
+            self._ledger.end()
+
+    async def _synthesise(self, text: str) -> None:
+        converter = Converter(self._tts.audio, self._wire)
         timeout_s = FIRST_AUDIO_TIMEOUT_S
         async with aclosing(self._tts.speak(text)) as chunks:  # type: ignore[type-var]
             while True:
@@ -67,7 +81,7 @@ class Speech:
                     async with asyncio.timeout(timeout_s):
                         chunk = await anext(chunks, None)
                 except TimeoutError:
-                    raise ProviderUnavailable(
+                    raise _TooSlow(
                         f"{self._tts.label} sent no audio for {timeout_s:g} s"
                     ) from None
                 if chunk is None:
@@ -77,7 +91,6 @@ class Speech:
                 timeout_s = NEXT_AUDIO_TIMEOUT_S
                 self._put(converter.convert(chunk))
         self._put(converter.flush())
-        self._ledger.end()
 
     def play(self, text: str, audio: bytes, source: AudioFormat) -> None:
         """Queue audio that exists already, as the speech of `text`."""
@@ -99,6 +112,7 @@ class Speech:
 
     def _put(self, audio: bytes) -> None:
         if audio:
+            self._put_bytes += len(audio)
             self._ledger.extend(audio)
             self._mouth.put(audio)
 
@@ -106,3 +120,7 @@ class Speech:
         # The pacer's thread empties the mouth on its own clock; nothing is there to wait on.
         while (over_s := self._mouth.queued_s - seconds) > 0:  # noqa: ASYNC110
             await asyncio.sleep(max(over_s, FRAME_S / 2))
+
+
+class _TooSlow(ProviderUnavailable):
+    """The caller has waited long enough: a second try would double the silence."""
