@@ -27,8 +27,8 @@ _HIGHEST_FLOOR_RMS = 400.0
 _FLOOR_RATE = 0.02  # per packet
 _MIN_PITCHED_S = 0.06
 _PITCHED = 0.5  # least self-similarity at the pitch period, of 1
-_PITCH_LAGS = slice(RATE_HZ // 400, RATE_HZ // 100)  # 100 to 400 Hz, within a 20 ms block
-_FLOOR = np.random.default_rng(1).normal(0.0, 4.0, RATE_HZ).astype(np.float32)
+_PITCH_LAGS = slice(RATE_HZ // 400, RATE_HZ // 80)  # 80 to 400 Hz, within a 20 ms block
+_FLOOR = np.random.default_rng(1).normal(0.0, 2.0, RATE_HZ).astype(np.float32)
 
 Blocks = NDArray[np.float32]
 

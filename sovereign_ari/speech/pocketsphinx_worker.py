@@ -14,6 +14,7 @@ import ctypes
 import json
 import math
 import os
+import re
 import signal
 import sys
 from collections import OrderedDict
@@ -30,9 +31,9 @@ from sovereign_ari.speech.pocketsphinx_wire import HEADER, MAX_BODY_BYTES, Kind,
 _KEPT_GRAMMARS = 16
 
 # Log score per 10 ms frame against the best of all sounds. In-grammar speech over G.711 lies
-# between -0.0051 and -0.0032; speech outside the grammar below -0.0057; noise above -0.0026.
+# between -0.0051 and -0.0032; speech outside the grammar below -0.0057; noise above -0.0025.
 _WORST_SCORE = -0.0055
-_BEST_SCORE = -0.0028
+_BEST_SCORE = -0.0026
 
 _PR_SET_PDEATHSIG = 1
 
@@ -74,6 +75,8 @@ class Recogniser:
         if text in self._searches:
             self._searches.move_to_end(text)
             return self._searches[text]
+        if missing := _undefined_rules(text):
+            raise ValueError(f"the grammar has no rule {missing[0]}")
         self._made += 1
         name = f"grammar-{self._made}"
         try:
@@ -119,6 +122,13 @@ def _decode(decoder: Decoder, pcm: bytes) -> tuple[str, float]:
         return "", 0.0
     frames = len(pcm) / BYTES_PER_S * 100
     return str(hypothesis.hypstr), math.log(hypothesis.score) / frames
+
+
+def _undefined_rules(grammar: str) -> list[str]:
+    """Find rules that are used and not defined; the decoder takes them for silence."""
+    code = re.sub(r"//[^\n]*|/\*.*?\*/", "", grammar, flags=re.DOTALL)
+    defined = set(re.findall(r"(<[^<>\s]+>)\s*=", code)) | {"<NULL>", "<VOID>"}
+    return [name for name in re.findall(r"<[^<>\s]+>", code) if name not in defined]
 
 
 def _grammar_of(phrases: Sequence[str]) -> str:
@@ -183,8 +193,10 @@ def main() -> None:
     """Serve until standard input ends or the parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    os.nice(5)  # audio is more urgent than words
-    worker = Worker(sys.stdout.buffer)
+    # The grammar's scanner prints what it does not know to file 1; messages go where it cannot.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    worker = Worker(output)
     source = sys.stdin.buffer
     while len(header := source.read(HEADER.size)) == HEADER.size:
         size, kind, stream = HEADER.unpack(header)

@@ -90,9 +90,18 @@ class ProviderRegistry:
     ) -> None:
         await self._stack.aclose()
 
+    @property
+    def recogniser_pid(self) -> int | None:
+        """Process id of the offline recogniser while it runs."""
+        return self._recogniser.pid
+
     async def warm_up(self) -> None:
-        """Open connections, so that the first call need not; failing to is no error."""
+        """Open connections, or start the offline recogniser when there is no key.
+
+        The first call need not wait for it then; failing is no error.
+        """
         if self._chat is None:
+            await self._recogniser.start()
             return
         try:
             async with asyncio.timeout(_WARM_UP_S):
