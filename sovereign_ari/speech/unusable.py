@@ -5,12 +5,12 @@ A call to an assistant whose key is missing is answered and told so, rather than
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from typing import NoReturn
 
 from sovereign_ari.errors import ProviderError
 from sovereign_ari.media.pcm import PCM_16K, AudioFormat
-from sovereign_ari.speech.base import Message, ReplyPart, SpeechStream, ToolSpec
+from sovereign_ari.speech.base import Message, ToolSpec
 
 
 class Unusable:
@@ -30,20 +30,36 @@ class Unusable:
         """See `SpeechToText`."""
         return wire
 
-    @asynccontextmanager
-    async def open(self, audio: AudioFormat) -> AsyncIterator[SpeechStream]:
+    def open(self, audio: AudioFormat) -> _Raising:
         """See `SpeechToText`."""
-        raise self._error
-        yield
+        return _Raising(self._error)
 
-    async def reply(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
-    ) -> AsyncIterator[ReplyPart]:
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> _Raising:
         """See `LanguageModel`."""
-        raise self._error
-        yield
+        return _Raising(self._error)
 
-    async def speak(self, text: str) -> AsyncIterator[bytes]:
+    def speak(self, text: str) -> _Raising:
         """See `TextToSpeech`."""
+        return _Raising(self._error)
+
+
+class _Raising:
+    """A stream of any kind that fails as soon as it is entered or read."""
+
+    def __init__(self, error: ProviderError) -> None:
+        self._error = error
+
+    async def __aenter__(self) -> NoReturn:
         raise self._error
-        yield
+
+    async def __aexit__(self, *_: object) -> None:
+        """Never reached: it cannot be entered."""
+
+    def __aiter__(self) -> _Raising:
+        return self
+
+    async def __anext__(self) -> NoReturn:
+        raise self._error
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

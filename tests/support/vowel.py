@@ -18,4 +18,5 @@ def vowel(seconds: float = 2.0, rate_hz: int = 8000) -> bytes:
         hz = harmonic * 120
         level = np.exp(-(((hz - 600) / 500) ** 2)) + 0.4 * np.exp(-(((hz - 1400) / 400) ** 2))
         sound += level * np.cos(harmonic * phase)
-    return (sound / np.abs(sound).max() * 8000).astype("<i2").tobytes()
+    samples: bytes = (sound / np.abs(sound).max() * 8000).astype("<i2").tobytes()
+    return samples

@@ -56,7 +56,7 @@ def test_an_answered_call_runs_through_all_states() -> None:
         ConversationEnded(EndReason.ASSISTANT_HANGUP),
         Released(),
     ]
-    state, commands = CallState.NEW, []
+    state, commands = CallState.NEW, list[Command]()
     for event in events:
         taken = step(state, event)
         state = taken.state
