@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float64]
 
-# Measured with these: aliases below -90 dB, -0.7 dB at 0.85 of the lower Nyquist frequency.
+# Measured with these: aliases below -80 dB, -0.7 dB at 0.85 of the lower Nyquist frequency.
 _TAPS = 48  # at the lower of the two rates
 _KAISER_BETA = 7.0
 _CUTOFF = 0.90  # of the lower Nyquist frequency
 _FEW_BRANCHES = 16
+_GATHERED = 64  # outputs at once: arrays that the allocator keeps, 70 KB for 22050 to 8000
 
 
 class Resampler:
@@ -109,11 +110,16 @@ class Resampler:
 
     def _by_gathering(self, window: Samples, count: int) -> Samples:
         """Collect each output's inputs: for ratios of many phases, such as 22050 to 8000."""
+        inputs = np.lib.stride_tricks.sliding_window_view(window, self._taps)
         at = self._position + np.arange(count) * self._down
         starts, phases = np.divmod(at, self._up)
-        inputs = np.lib.stride_tricks.sliding_window_view(window, self._taps)[starts]
-        result: Samples = np.einsum("ij,ij->i", inputs, self._phases[phases])
-        return result
+        output = np.empty(count)
+        for first in range(0, count, _GATHERED):
+            some = slice(first, first + _GATHERED)
+            np.einsum(
+                "ij,ij->i", inputs[starts[some]], self._phases[phases[some]], out=output[some]
+            )
+        return output
 
 
 @lru_cache(maxsize=16)
