@@ -113,7 +113,6 @@ class Dialogue:
         self._assistant = assistant
         self._providers = providers
         self._mouth = mouth
-        self._wire = wire
         self._silence = silence_frame(wire)
         self._reporting = reporting
         self._clock = reporting.clock
@@ -267,7 +266,7 @@ class Dialogue:
             stt_final_s=self._stt_final_s if turn else None,
         )
         self._number += 1
-        speech = Speech(self._providers.tts, self._mouth, self._wire, self._clock)
+        speech = Speech(self._providers.tts, self._mouth, self._clock)
         self._mouth.resume()
         self._turns.agent_began()
         self._reply = Reply(log_entry, speech, self._thinker, self._on_closing)
@@ -316,14 +315,14 @@ class Dialogue:
     async def _apologise(self, error: ProviderError) -> None:
         """Say that we are sorry, in the assistant's voice if it still has one."""
         providers = self._providers
-        speech = Speech(providers.tts, self._mouth, self._wire, self._clock)
+        speech = Speech(providers.tts, self._mouth, self._clock)
         self._mouth.resume()
         try:
             async with asyncio.timeout(APOLOGY_TIMEOUT_S):
                 await speech.say(APOLOGY)
         except (ProviderError, TimeoutError):
             speech.cut()
-            speech = Speech(providers.tts, self._mouth, self._wire, self._clock)
+            speech = Speech(providers.tts, self._mouth, self._clock)
             speech.play(APOLOGY, providers.apology, providers.apology_format)
         await speech.finish()
         self._finish(Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}"))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sovereign_ari.media.pcm import AudioFormat
+
 
 class Mouth(Protocol):
-    """The outgoing audio of one call, in the format of its wire.
+    """The outgoing audio of one call.
 
     What is put here leaves in real time; it is the only buffer between the synthesiser and the
     caller, so what it has sent is what was heard.
     """
 
+    @property
+    def audio(self) -> AudioFormat:
+        """What `put` takes: the wire's format, where that can be cut anywhere."""
+
     def begin(self) -> None:
         """Start a reply: counts and times below are about it alone."""
 
     def put(self, audio: bytes) -> None:
-        """Append encoded audio."""
+        """Append audio."""
 
     def end(self) -> None:
         """Say that the reply is complete, so that its last partial frame can leave."""

@@ -25,7 +25,6 @@ class Speech:
     Args:
         tts: Who synthesises.
         mouth: Where the audio goes.
-        wire: Format of the call's RTP.
         clock: Monotonic seconds.
 
     Attributes:
@@ -33,14 +32,11 @@ class Speech:
         characters: How much text was synthesised.
     """
 
-    def __init__(
-        self, tts: TextToSpeech, mouth: Mouth, wire: AudioFormat, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, tts: TextToSpeech, mouth: Mouth, clock: Callable[[], float]) -> None:
         self._tts = tts
         self._mouth = mouth
-        self._wire = wire
         self._clock = clock
-        self._ledger = SpokenLedger(wire)
+        self._ledger = SpokenLedger(mouth.audio)
         self.first_byte_s: float | None = None
         self.characters = 0
         self._put_bytes = 0
@@ -73,7 +69,7 @@ class Speech:
             self._ledger.end()
 
     async def _synthesise(self, text: str) -> None:
-        converter = Converter(self._tts.audio, self._wire)
+        converter = Converter(self._tts.audio, self._mouth.audio)
         timeout_s = FIRST_AUDIO_TIMEOUT_S
         async with aclosing(self._tts.speak(text)) as chunks:  # type: ignore[type-var]
             while True:
@@ -94,7 +90,7 @@ class Speech:
 
     def play(self, text: str, audio: bytes, source: AudioFormat) -> None:
         """Queue audio that exists already, as the speech of `text`."""
-        converter = Converter(source, self._wire)
+        converter = Converter(source, self._mouth.audio)
         self._ledger.begin(text)
         self._put(converter.convert(audio))
         self._put(converter.flush())

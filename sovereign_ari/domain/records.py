@@ -56,7 +56,7 @@ class CallOpened:
         caller: Calling number as the trunk sent it, None when withheld. *Personal.*
         dialled: Called number, E.164, or an extension.
         codec: RTP codec of the caller's leg: `ulaw`, `alaw` or `g722`.
-        organisation_id: Tenant, None until routed.
+        organisation_id: Tenant; empty, which means the operator's, when routing failed.
         number_id: Row id of the called number, if it has one.
         assistant_id: Who will answer, if anybody.
         assistant_name: Its name at that moment.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sovereign_ari.media.conceal import Concealer
 from sovereign_ari.media.jitter import JitterBuffer
-from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.pcm import PCM_16K, AudioFormat, Encoding
 from sovereign_ari.media.playout import Playout
 from sovereign_ari.media.rtp import PAYLOAD_TYPES, RtpPacket, RtpStream
-from sovereign_ari.media.transcode import silence_frame
+from sovereign_ari.media.transcode import encoder_for, silence_frame
 from sovereign_ari.wire.pacer import Pacer
 from sovereign_ari.wire.rtp_socket import RtpSocket
 
@@ -40,8 +40,12 @@ class MediaLeg:
         self._hear = hear
         self._jitter = JitterBuffer(audio)
         self._concealer = Concealer(audio)
-        self._playout = Playout(audio)
-        self._silence = silence_frame(audio)
+        # G.722 carries state from frame to frame, and the far end's decoder hears all that is sent,
+        # silence too: so one encoder does all of it, at the moment of sending.
+        self._encoder = encoder_for(audio) if audio.encoding is Encoding.G722 else None
+        self._audio = PCM_16K if self._encoder else audio
+        self._playout = Playout(self._audio)
+        self._silence = silence_frame(self._audio)
         self._stream = RtpStream(
             payload_type=PAYLOAD_TYPES[audio.encoding],
             ssrc=entropy & 0xFFFFFFFF,
@@ -104,15 +108,24 @@ class MediaLeg:
     def next_packet(self, now_s: float) -> bytes:
         """See `pacer.PacketSource`."""
         frame = self._playout.next_frame()
+        marker = False
         if frame is None:
-            return self._stream.next(self._silence)
-        marker = self._first_sent_s is None
-        if marker:
-            self._first_sent_s = now_s
-        self._last_sent_s = now_s
+            frame = self._silence
+        else:
+            marker = self._first_sent_s is None
+            if marker:
+                self._first_sent_s = now_s
+            self._last_sent_s = now_s
+        if self._encoder is not None:
+            frame = self._encoder.encode(frame)
         return self._stream.next(frame, marker=marker)
 
     # The mouth's side; see `conversation.mouth.Mouth`.
+
+    @property
+    def audio(self) -> AudioFormat:
+        """What `put` takes."""
+        return self._audio
 
     def begin(self) -> None:
         """Start a reply."""

@@ -39,6 +39,18 @@ async def test_a_call_goes_from_ringing_to_ended(
     assert (call.end_reason, call.cause, call.media) == ("user_hangup", 16, {"lost": 2.0})
 
 
+async def test_a_call_that_could_not_be_routed_is_the_operators(
+    connection: asyncpg.Connection,
+) -> None:
+    operator = await ensure_operator_organisation(connection)
+    entry = opened("")
+    await write_entries(connection, [entry])
+    owner = await connection.fetchval(
+        "SELECT organisation_id FROM calls WHERE id = $1", entry.call_id
+    )
+    assert str(owner) == operator
+
+
 async def test_entries_written_twice_change_nothing(
     connection: asyncpg.Connection, organisation: str
 ) -> None:

@@ -160,6 +160,10 @@ class TimedMouth:
     def _note(self, what: str) -> None:
         self.log.append((round(self._loop.time(), 2), what))
 
+    @property
+    def audio(self) -> AudioFormat:
+        return self._wire
+
     def begin(self) -> None:
         self._advance()
         self._queued_s = self._sent_s = 0.0
