@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
 from sovereign_ari.media.level import amplified
@@ -92,11 +92,8 @@ class EspeakTextToSpeech:
             process.stdin.close()
             yield process.stdout
         finally:
-            if process.returncode is None:
-                try:
-                    process.kill()
-                except ProcessLookupError:
-                    pass
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -182,7 +182,7 @@ class PocketsphinxWorker:
             reader.cancel()
             await asyncio.wait([reader])
         if process is not None:
-            if process.returncode is None:
+            with suppress(ProcessLookupError):
                 process.kill()
             if process.stdin is not None:
                 process.stdin.close()
