@@ -1,0 +1,27 @@
+"""`make bench`: every bench, one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NO_BENCHES = {"__init__", "__main__", "calls_caller", "calls_vendor", "machine"}
+
+
+def main() -> int:
+    """Run them all; the exit code is 1 when one failed."""
+    failed = []
+    for name in sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NO_BENCHES):
+        print(f"== {name}", flush=True)
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", f"tests.bench.{name}"]
+        if subprocess.run(command, check=False).returncode != 0:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
