@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -236,7 +237,7 @@ async def measure(levels: Sequence[int]) -> list[Row]:
 def main() -> None:
     """Measure the numbers of calls named on the command line, or the usual ones."""
     levels = [int(argument) for argument in sys.argv[1:]] or LEVELS
-    machine = describe()
+    machine = f"{describe()}, load {os.getloadavg()[0]:.1f} before"
     rows = asyncio.run(measure(levels))
     print(f"\nCalls, on {machine}\n")
     print_table(rows)
