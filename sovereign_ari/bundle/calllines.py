@@ -12,7 +12,6 @@ import asyncpg
 
 CHANNEL = "sovereign_calls"
 _PAUSE_S = 2.0
-_SHOWN_ID = 8
 
 
 def call_line(payload: str, clock: str) -> str | None:
@@ -28,7 +27,7 @@ def call_line(payload: str, clock: str) -> str | None:
         return None
     if not isinstance(call, dict) or not call.get("call_id") or not call.get("status"):
         return None
-    line = f"{clock}  call {str(call['call_id'])[:_SHOWN_ID]}  {call['status']:<11}"
+    line = f"{clock}  {call['call_id']}  {call['status']:<11}"
     if call.get("dialled"):
         line += f"  to {call['dialled']}"
     if call.get("assistant"):

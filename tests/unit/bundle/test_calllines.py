@@ -10,21 +10,22 @@ from sovereign_ari.bundle.calllines import call_line
 
 def test_an_ended_call_is_one_line() -> None:
     payload = {
-        "call_id": "0123456789abcdef",
-        "status": "completed",
+        "call_id": "call-inbound-01m7yg0rjd6j21mg3f8mq1ftwd",
+        "status": "ended",
         "dialled": "+31201234567",
         "assistant": "Demo",
         "duration_s": 12.4,
-        "end_reason": "caller_hung_up",
+        "end_reason": "user_hangup",
     }
     assert call_line(json.dumps(payload), "12:00:00") == (
-        "12:00:00  call 01234567  completed    to +31201234567  Demo  12 s  (caller_hung_up)"
+        "12:00:00  call-inbound-01m7yg0rjd6j21mg3f8mq1ftwd  ended        to +31201234567  Demo  12 s"
+        "  (user_hangup)"
     )
 
 
 def test_what_is_not_known_yet_is_left_out() -> None:
     payload = {"call_id": "01", "status": "ringing", "duration_s": None, "dialled": None}
-    assert call_line(json.dumps(payload), "12:00:00") == "12:00:00  call 01  ringing    "
+    assert call_line(json.dumps(payload), "12:00:00") == "12:00:00  01  ringing    "
 
 
 @given(st.text())
