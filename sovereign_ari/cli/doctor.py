@@ -1,14 +1,16 @@
-"""`sovereign doctor`: checks every part and says what to do about each fault."""
+"""`sovereign doctor`: checks every part, calls the demo, and says what to do about each fault."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import shutil
+import signal
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -16,33 +18,51 @@ from sovereign_ari.bundle.asterisk import find_program
 from sovereign_ari.bundle.ports import SIP, TCP, is_free
 from sovereign_ari.bundle.postgres import find_binaries
 from sovereign_ari.cli.database import read_ready
+from sovereign_ari.cli.doctor_call import NUMBER, call_demo
 from sovereign_ari.cli.status import ari_login, probe_parts
+from sovereign_ari.doctor.finding import Finding, Grade
 from sovereign_ari.errors import SetupFailed
 from sovereign_ari.settings import Settings
 
 CODECS = ("ulaw", "alaw", "g722")
 _TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check. `remedy` says what to do when it is not good."""
-
-    what: str
-    good: bool
-    detail: str
-    remedy: str = ""
+_COLUMN = 22
 
 
 async def doctor(settings: Settings) -> bool:
-    """Print every finding; return whether all are good."""
-    well = True
-    for finding in await examine(settings):
-        well &= finding.good
-        print(f"{'ok   ' if finding.good else 'FAULT'}  {finding.what}: {finding.detail}")
-        if not finding.good and finding.remedy:
-            print(f"       -> {finding.remedy}")
-    return well
+    """Print every finding; return whether nothing is broken. SIGTERM ends it like Ctrl-C."""
+    with _cancelled_by_sigterm():
+        print("the parts")
+        findings = await examine(settings)
+        _show(findings)
+        ready = read_ready(settings.data_dir)
+        if ready is not None:
+            print(f"\na call to {NUMBER}, which takes about 20 seconds", flush=True)
+            called = await call_demo(settings, ready)
+            _show(called)
+            findings += called
+    broken = sum(finding.grade is Grade.FAIL for finding in findings)
+    print(f"\n{broken} broken" if broken else "\nall is well")
+    return not broken
+
+
+def _show(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        print(f"  {finding.grade.value:<5} {finding.what:<{_COLUMN}} {finding.detail}")
+        if finding.grade is not Grade.OK and finding.remedy:
+            print(f"        -> {finding.remedy}")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -52,37 +72,47 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(_postgres_binaries())
     if settings.ari_url is None:
         findings.append(await _asterisk_binary(settings))
+    findings.append(await _openai(settings))
     ready = read_ready(settings.data_dir)
     if ready is None:
         findings += _ports(settings)
-        running = f"nothing is up in {settings.data_dir.resolve()}"
-        findings.append(Finding("running", False, running, "start it with `make up`"))
-    else:
-        for probe in await probe_parts(ready, ari_login(settings)):
-            remedy = f"see {Path(ready['data_dir']) / 'logs'}"
-            findings.append(Finding(probe.name, probe.good, probe.detail, remedy))
-        if ready["asterisk_cli"] is not None:
-            findings.append(await _codecs(ready["asterisk_cli"]))
-    findings.append(await _openai(settings))
+        nothing = f"nothing is up in {settings.data_dir.resolve()}, so no call was tried"
+        findings.append(_judged("running", False, nothing, "start it with `sovereign up`"))
+        return findings
+    return findings + await _running_parts(settings, ready)
+
+
+async def _running_parts(settings: Settings, ready: dict[str, Any]) -> list[Finding]:
+    logs = Path(ready["data_dir"]) / "logs"
+    findings = [
+        _judged(probe.name, probe.good, probe.detail, f"see {logs}")
+        for probe in await probe_parts(ready, ari_login(settings))
+    ]
+    if ready["asterisk_cli"] is not None:
+        findings.append(await _codecs(ready["asterisk_cli"]))
     return findings
+
+
+def _judged(what: str, good: bool, detail: str, remedy: str = "") -> Finding:
+    return Finding(what, Grade.OK if good else Grade.FAIL, detail, remedy)
 
 
 def _python() -> Finding:
     found = ".".join(str(part) for part in sys.version_info[:3])
-    return Finding("Python", sys.version_info >= (3, 11), found, "install Python 3.11 or newer")
+    return _judged("Python", sys.version_info >= (3, 11), found, "install Python 3.11 or newer")
 
 
 def _espeak() -> Finding:
     path = shutil.which("espeak-ng")
     remedy = "apt-get install espeak-ng: the offline voice needs it"
-    return Finding("espeak-ng", path is not None, path or "not found", remedy)
+    return _judged("espeak-ng", path is not None, path or "not found", remedy)
 
 
 def _postgres_binaries() -> Finding:
     try:
-        return Finding("PostgreSQL programs", True, str(find_binaries()))
+        return _judged("PostgreSQL programs", True, str(find_binaries()))
     except SetupFailed as error:
-        return Finding("PostgreSQL programs", False, str(error), error.hint or "")
+        return _judged("PostgreSQL programs", False, str(error), error.hint or "")
 
 
 async def _asterisk_binary(settings: Settings) -> Finding:
@@ -93,8 +123,8 @@ async def _asterisk_binary(settings: Settings) -> Finding:
         )
         printed, _ = await done.communicate()
     except SetupFailed as error:
-        return Finding("Asterisk program", False, str(error), error.hint or "")
-    return Finding("Asterisk program", done.returncode == 0, printed.decode().strip())
+        return _judged("Asterisk program", False, str(error), error.hint or "")
+    return _judged("Asterisk program", done.returncode == 0, printed.decode().strip())
 
 
 def _ports(settings: Settings) -> Iterable[Finding]:
@@ -111,7 +141,7 @@ def _ports(settings: Settings) -> Iterable[Finding]:
         if not free and not fixed:
             detail += "; another will be taken"
         remedy = f"free it, or set SOVEREIGN_{field.upper()} to another port"
-        yield Finding(f"{what} port", free or not fixed, detail, remedy)
+        yield _judged(f"{what} port", free or not fixed, detail, remedy)
 
 
 async def _codecs(asterisk_cli: str) -> Finding:
@@ -124,13 +154,13 @@ async def _codecs(asterisk_cli: str) -> Finding:
     found = set(re.findall(r"^\s*([a-z0-9]+)\s", printed.decode(errors="replace"), re.MULTILINE))
     missing = [codec for codec in CODECS if codec not in found]
     detail = ", ".join(CODECS) if not missing else f"no {', '.join(missing)}"
-    return Finding("codecs", not missing, detail, "load the codec modules in modules.conf")
+    return _judged("codecs", not missing, detail, "load the codec modules in modules.conf")
 
 
 async def _openai(settings: Settings) -> Finding:
     what = "OpenAI key"
     if settings.openai_api_key is None:
-        return Finding(what, True, "not set; the demo assistant works offline")
+        return _judged(what, True, "not set; the demo assistant works offline")
     url = f"{settings.openai_base_url.rstrip('/')}/models"
     headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
     limit = aiohttp.ClientTimeout(total=_TIMEOUT_S)
@@ -142,6 +172,6 @@ async def _openai(settings: Settings) -> Finding:
             status = answer.status
     except (aiohttp.ClientError, TimeoutError) as error:
         remedy = "check OPENAI_BASE_URL and the network"
-        return Finding(what, False, f"{url}: {str(error) or 'no answer'}", remedy)
+        return _judged(what, False, f"{url}: {str(error) or 'no answer'}", remedy)
     remedy = "check OPENAI_API_KEY" if status in (401, 403) else "check OPENAI_BASE_URL"
-    return Finding(what, status == 200, f"{url} answered {status}", remedy)
+    return _judged(what, status == 200, f"{url} answered {status}", remedy)

@@ -47,6 +47,27 @@ class AriAddress:
         return {"Authorization": f"Basic {token}"}
 
 
+@dataclass(frozen=True, slots=True)
+class Origination:
+    """A channel that we make.
+
+    Attributes:
+        channel: Id of the new channel.
+        endpoint: Whom it calls, e.g. `Local/1000@from-local/n`.
+        audio: The codec that it offers.
+        caller: Calling number.
+        argument: First Stasis argument of the channel once it is answered.
+        ring_s: How long it may ring, in whole seconds.
+    """
+
+    channel: str
+    endpoint: str
+    audio: AudioFormat
+    caller: str
+    argument: str
+    ring_s: int
+
+
 class AriHttp:
     """The request half of an ARI client, with keep-alive connections and a deadline each.
 
@@ -106,6 +127,22 @@ class AriHttp:
             "POST",
             f"applications/{self._address.app}/subscription",
             {"eventSource": f"channel:{channel}"},
+        )
+
+    async def originate(self, origination: Origination) -> None:
+        """Call somebody; the channel enters our application when it is answered."""
+        await self._ask(
+            "POST",
+            "channels",
+            {
+                "channelId": origination.channel,
+                "endpoint": origination.endpoint,
+                "formats": origination.audio.encoding.value,
+                "callerId": origination.caller,
+                "app": self._address.app,
+                "appArgs": origination.argument,
+                "timeout": str(origination.ring_s),
+            },
         )
 
     async def ring(self, channel: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-_E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G = (
+_E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G, _N = (
     f"sovereign_ari.{name}"
     for name in (
         "errors",
@@ -26,6 +26,7 @@ _E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G = (
         "metrics",
         "log",
         "settings",
+        "doctor",
     )
 )
 
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     _E: set(),
     _D: {_E},
     _M: {_E, "numpy", "audioop", "webrtcvad", "G722"},
-    _S: {_E, _M, _D, "aiohttp", "openai", "pocketsphinx", "pydantic", "httpx2"},
+    _S: {_E, _M, _D, "aiohttp", "pocketsphinx"},
     _W: {_E, _M, f"{_D}.ids", "aiohttp", "pydantic"},
     _V: {_E, _D, _M, _S},
     _C: {_E, _D, _M, _W, _V, "structlog"},
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": {_E, _D, "db", "aiohttp", "asyncpg", "pydantic", "pydantic_core", "prometheus_client"},
     _K: {_E, _D, "db", "asyncpg"},
     _B: {_E, _D, _G, "aiohttp", "asyncpg"},
+    _N: {_E, _D, _M, _W, "aiohttp", "audioop"},
     _X: {_D, "prometheus_client"},
     _L: {"structlog"},
     _G: {_E, "pydantic", "pydantic_settings", "dotenv"},

@@ -1,0 +1,1 @@
+"""`sovereign doctor`'s call to the demo, and what its measurements mean."""
