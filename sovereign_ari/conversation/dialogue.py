@@ -37,7 +37,7 @@ from sovereign_ari.speech.base import (
 
 STT_ANSWER_TIMEOUT_S = 6.0
 GAP_S = 0.08  # a caller's line that sends nothing for longer is heard as silent, as it is meant
-APOLOGY_TIMEOUT_S = 4.0
+APOLOGY_TIMEOUT_S = 3.0
 FAREWELL = "Goodbye."
 TIME_IS_UP = "I am sorry, our time is up. Goodbye."
 APOLOGY = "I am sorry, something went wrong on our side. Please call again later. Goodbye."
@@ -135,6 +135,7 @@ class Dialogue:
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[ReplyEnd] | None = None
         self._closing = False
+        self._apologising = False
         self._stt_final_s: float | None = None
         self._flush_sent_s = 0.0
         self._last_frame_s = self._clock()
@@ -201,7 +202,8 @@ class Dialogue:
         try:
             await self._ears.listen()
         except ProviderError as error:
-            self._fail(error)
+            if not self._closing:  # a farewell needs no ears
+                self._fail(error)
 
     def _on_transcript(self, transcript: Transcript) -> None:
         if self._closing:
@@ -223,7 +225,7 @@ class Dialogue:
             reply.log.error = f"{end.error.code}: {end.error}"
         self._settle(reply)
         if end.error is not None:
-            self._fail(end.error)
+            self._fail(end.error, voice_works=not reply.speech.failed)
             return
         self._turns.agent_ended(self._clock())
         if end.hang_up or self._closing:
@@ -300,27 +302,25 @@ class Dialogue:
         else:
             self._finish(Ending(reason))
 
-    def _fail(self, error: ProviderError) -> None:
+    def _fail(self, error: ProviderError, *, voice_works: bool = True) -> None:
         """Apologise and end: a provider is gone for good."""
         assert self._tasks is not None
-        if self._over is None or self._over.done():
+        if self._over is None or self._over.done() or self._apologising:
             return
+        self._apologising = True
         log.warning("provider failed: %s: %s", error.code, error)
         self._reporting.note("provider_fault", {"code": error.code, "message": str(error)})
         self._cut()
         self._closing = True
         self._keep_unanswered_words()
-        self._tasks.create_task(self._apologise(error), name="apology")
+        self._tasks.create_task(self._apologise(error, voice_works), name="apology")
 
-    async def _apologise(self, error: ProviderError) -> None:
+    async def _apologise(self, error: ProviderError, voice_works: bool) -> None:
         """Say that we are sorry, in the assistant's voice if it still has one."""
         providers = self._providers
         speech = Speech(providers.tts, self._mouth, self._clock)
         self._mouth.resume()
-        try:
-            async with asyncio.timeout(APOLOGY_TIMEOUT_S):
-                await speech.say(APOLOGY)
-        except (ProviderError, TimeoutError):
+        if not (voice_works and await _said_in_time(speech, APOLOGY)):
             speech.cut()
             speech = Speech(providers.tts, self._mouth, self._clock)
             speech.play(APOLOGY, providers.apology, providers.apology_format)
@@ -382,3 +382,13 @@ class Dialogue:
                 mouth=self._mouth,
             )
         )
+
+
+async def _said_in_time(speech: Speech, text: str) -> bool:
+    """Synthesise a last word; False when that fails as well."""
+    try:
+        async with asyncio.timeout(APOLOGY_TIMEOUT_S):
+            await speech.say(text)
+    except (ProviderError, TimeoutError):
+        return False
+    return True

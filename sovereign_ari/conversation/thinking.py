@@ -20,8 +20,8 @@ from sovereign_ari.speech.base import (
     Usage,
 )
 
-FIRST_TOKEN_TIMEOUT_S = 8.0
-NEXT_TOKEN_TIMEOUT_S = 8.0
+FIRST_TOKEN_TIMEOUT_S = 6.0
+NEXT_TOKEN_TIMEOUT_S = 6.0
 TOOL_ROUNDS = 5
 
 

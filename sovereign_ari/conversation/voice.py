@@ -13,8 +13,8 @@ from sovereign_ari.media.playout import SpokenLedger
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
 
-FIRST_AUDIO_TIMEOUT_S = 5.0
-NEXT_AUDIO_TIMEOUT_S = 5.0
+FIRST_AUDIO_TIMEOUT_S = 4.0
+NEXT_AUDIO_TIMEOUT_S = 4.0
 AHEAD_S = 2.0
 """A sentence is not asked for while more than this much of the one before is unheard."""
 
@@ -30,6 +30,7 @@ class Speech:
     Attributes:
         first_byte_s: When the synthesiser's first audio came.
         characters: How much text was synthesised.
+        failed: Whether the synthesiser is at fault when `say` raises.
     """
 
     def __init__(self, tts: TextToSpeech, mouth: Mouth, clock: Callable[[], float]) -> None:
@@ -39,6 +40,7 @@ class Speech:
         self._ledger = SpokenLedger(mouth.audio)
         self.first_byte_s: float | None = None
         self.characters = 0
+        self.failed = False
         self._put_bytes = 0
         mouth.begin()
 
@@ -63,10 +65,18 @@ class Speech:
             await self._synthesise(text)
         except ProviderError as error:
             if not error.retryable or isinstance(error, _TooSlow) or self._put_bytes > put_bytes:
+                self.failed = True
                 raise
-            await self._synthesise(text)
+            await self._synthesise_again(text)
         finally:
             self._ledger.end()
+
+    async def _synthesise_again(self, text: str) -> None:
+        try:
+            await self._synthesise(text)
+        except ProviderError:
+            self.failed = True
+            raise
 
     async def _synthesise(self, text: str) -> None:
         converter = Converter(self._tts.audio, self._mouth.audio)
