@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import openai
-from openai import AsyncOpenAI, AsyncStream
-from openai.types.chat import ChatCompletionChunk
-from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
+import aiohttp
 
 from sovereign_ari.errors import ProviderUnavailable
-from sovereign_ari.speech.base import Message, ReplyPart, Token, ToolCall, ToolSpec, Usage
-from sovereign_ari.speech.vendor_errors import error_of_status
+from sovereign_ari.speech.base import Message, ReplyPart, ToolSpec
+from sovereign_ari.speech.endpoint import Endpoint
+from sovereign_ari.speech.openai_llm_chunks import ReplyChunks
+from sovereign_ari.speech.sse import EventTooLong, SseParser
+from sovereign_ari.speech.vendor_http import StreamedAnswer, StreamedPost
 
 FIRST_CHUNK_S = 10.0
 NEXT_CHUNK_S = 10.0
+_TAIL_S = 1.0  # for what follows the reply: a count and a full stop, which need not come
 
 _NO_REASONING = frozenset(
     {
@@ -50,10 +51,11 @@ class ChatOptions:
 
 
 class OpenAILanguageModel:
-    """One model at one server; the client and its connections are shared with others.
+    """One model at one server; the session and its connections are shared with others.
 
     Args:
-        client: Must not retry by itself: retries are written once, around all providers.
+        session: Shared HTTP session.
+        endpoint: Server and key.
         options: The assistant's choice.
         first_chunk_s: Longest wait for the beginning of a reply.
         next_chunk_s: Longest pause within one.
@@ -61,13 +63,15 @@ class OpenAILanguageModel:
 
     def __init__(
         self,
-        client: AsyncOpenAI,
+        session: aiohttp.ClientSession,
+        endpoint: Endpoint,
         options: ChatOptions,
         *,
         first_chunk_s: float = FIRST_CHUNK_S,
         next_chunk_s: float = NEXT_CHUNK_S,
     ) -> None:
-        self._client = client
+        self._session = session
+        self._endpoint = endpoint
         self._options = options
         self._first_chunk_s = first_chunk_s
         self._next_chunk_s = next_chunk_s
@@ -81,26 +85,23 @@ class OpenAILanguageModel:
         self, messages: Sequence[Message], tools: Sequence[ToolSpec]
     ) -> AsyncIterator[ReplyPart]:
         """Stream one reply; tool calls come when the model has finished writing them."""
-        request = self._request(messages, tools)
-        calls = _ToolCalls()
-        finished = False
-        deadline_s = asyncio.get_running_loop().time() + self._first_chunk_s
-        async with self._open(request, deadline_s) as chunks:
-            while (chunk := await self._next(chunks, deadline_s, finished)) is not None:
-                deadline_s = asyncio.get_running_loop().time() + self._next_chunk_s
-                for choice in chunk.choices[:1]:
-                    if choice.delta.content:
-                        yield Token(choice.delta.content)
-                    for delta in choice.delta.tool_calls or ():
-                        calls.add(delta)
-                    if choice.finish_reason and not finished:
-                        finished = True
-                        for call in calls.complete():
-                            yield call
-                if chunk.usage is not None:
-                    yield Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
-        if not finished:
+        body = self._request(messages, tools)
+        post = StreamedPost(_WHAT, self._endpoint, "/chat/completions", body)
+        now_s = asyncio.get_running_loop().time
+        deadline_s = now_s() + self._first_chunk_s
+        reply = ReplyChunks()
+        async with post.send(self._session, deadline_s) as answer:
+            events = _Events(answer, reply)
+            while (parts := await events.next(deadline_s)) is not None:
+                for part in parts:
+                    yield part
+                deadline_s = now_s() + (_TAIL_S if reply.finished else self._next_chunk_s)
+            if reply.done:
+                answer.expect_end()
+        if not reply.finished:
             raise ProviderUnavailable(f"{_WHAT} broke off before the end of the reply")
+        if reply.usage is not None:
+            yield reply.usage
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> dict[str, Any]:
         options = self._options
@@ -120,69 +121,46 @@ class OpenAILanguageModel:
             request["max_completion_tokens"] = options.max_completion_tokens
         return request
 
-    @asynccontextmanager
-    async def _open(
-        self, request: dict[str, Any], deadline_s: float
-    ) -> AsyncIterator[AsyncStream[ChatCompletionChunk]]:
-        with _our_errors():
-            async with asyncio.timeout_at(deadline_s):
-                stream = await self._client.chat.completions.create(**request)
-        try:
-            yield stream
-        finally:
-            await stream.close()
 
-    async def _next(
-        self, chunks: AsyncStream[ChatCompletionChunk], deadline_s: float, finished: bool
-    ) -> ChatCompletionChunk | None:
-        """Wait for a chunk; None at the end. After the finish nothing is an error any more."""
+class _Events:
+    """What the events of an answer mean, one event at a time.
+
+    After the reply has finished nothing is an error any more.
+    """
+
+    def __init__(self, answer: StreamedAnswer, reply: ReplyChunks) -> None:
+        self._answer = answer
+        self._reply = reply
+        self._parser = SseParser()
+        self._ready: deque[str] = deque()
+
+    async def next(self, deadline_s: float) -> list[ReplyPart] | None:
+        """Wait for an event and return its parts; None at the end."""
         try:
-            with _our_errors():
-                async with asyncio.timeout_at(deadline_s):
-                    return await anext(chunks)
-        except StopAsyncIteration:
-            return None
+            if self._reply.done or not await self._wait(deadline_s):
+                return None
+            return self._reply.on_event(self._ready.popleft())
         except ProviderUnavailable:
-            if finished:
+            if self._reply.finished:
                 return None
             raise
 
+    async def _wait(self, deadline_s: float) -> bool:
+        """Wait until an event is ready; False at the end.
 
-@dataclass(slots=True)
-class _ToolCalls:
-    """Puts tool calls together from their deltas, which come in pieces and interleaved."""
-
-    parts: dict[int, list[str]] = field(default_factory=dict)
-
-    def add(self, delta: ChoiceDeltaToolCall) -> None:
-        part = self.parts.setdefault(delta.index, ["", "", ""])
-        part[0] = part[0] or delta.id or ""
-        if delta.function is not None:
-            part[1] += delta.function.name or ""
-            part[2] += delta.function.arguments or ""
-
-    def complete(self) -> Iterator[ToolCall]:
-        for index, (call_id, name, arguments) in sorted(self.parts.items()):
-            if name:
-                yield ToolCall(call_id or f"call_{index}", name, arguments or "{}")
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except openai.APIStatusError as error:
-        raise error_of_status(
-            _WHAT, error.status_code, error.body, error.response.headers
-        ) from error
-    except (TimeoutError, openai.APITimeoutError) as error:
-        raise ProviderUnavailable(f"{_WHAT} did not answer in time") from error
-    except openai.APIConnectionError as error:
-        raise ProviderUnavailable(f"{_WHAT} cannot be reached, or went away") from error
-    except openai.APIError as error:
-        raise ProviderUnavailable(f"{_WHAT} reported an error in its stream") from error
-    except ValueError as error:
-        raise ProviderUnavailable(f"{_WHAT} sent what is not JSON") from error
+        A comment does not move the deadline: servers send them to keep a connection open on
+        which nothing happens.
+        """
+        while not self._ready:
+            chunk = await self._answer.read(deadline_s)
+            if not chunk:
+                return False
+            try:
+                events = self._parser.feed(chunk)
+            except EventTooLong as error:
+                raise ProviderUnavailable(f"{_WHAT} sent too long a chunk") from error
+            self._ready.extend(event.data for event in events)
+        return True
 
 
 def _message_json(message: Message) -> dict[str, Any]:

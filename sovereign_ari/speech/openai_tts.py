@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ import aiohttp
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.media.pcm import PCM_24K, AudioFormat
 from sovereign_ari.speech.endpoint import Endpoint
-from sovereign_ari.speech.vendor_errors import error_of_status
+from sovereign_ari.speech.vendor_http import StreamedPost
 
 FIRST_BYTE_S = 10.0
 NEXT_CHUNK_S = 10.0
@@ -79,8 +78,9 @@ class OpenAITextToSpeech:
         deadline_s = loop.time() + self._first_byte_s
         torn = b""  # half a sample, when a chunk ends within one
         spoken = False
-        async with self._open(text, deadline_s) as response:
-            while chunk := await self._read(response, deadline_s):
+        post = StreamedPost(_WHAT, self._endpoint, "/audio/speech", self._request(text))
+        async with post.send(self._session, deadline_s) as answer:
+            while chunk := await answer.read(deadline_s):
                 deadline_s = loop.time() + self._next_chunk_s
                 data = torn + chunk
                 even = len(data) & ~1
@@ -88,33 +88,8 @@ class OpenAITextToSpeech:
                 if even:
                     spoken = True
                     yield data[:even]
-            response.release()
         if not spoken:
             raise ProviderUnavailable(f"{_WHAT} sent no audio")
-
-    @asynccontextmanager
-    async def _open(self, text: str, deadline_s: float) -> AsyncIterator[aiohttp.ClientResponse]:
-        with _our_errors():
-            async with asyncio.timeout_at(deadline_s):
-                response = await self._session.post(
-                    f"{self._endpoint.base_url}/audio/speech",
-                    json=self._request(text),
-                    headers=self._endpoint.headers,
-                )
-        try:
-            if response.status != 200:
-                body = await self._read(response, deadline_s)
-                raise error_of_status(_WHAT, response.status, body, response.headers)
-            yield response
-        finally:
-            response.close()  # hangs up, unless the connection was given back before
-
-    @staticmethod
-    async def _read(response: aiohttp.ClientResponse, deadline_s: float) -> bytes:
-        """Take what has come; empty at the end."""
-        with _our_errors():
-            async with asyncio.timeout_at(deadline_s):
-                return await response.content.readany()
 
     def _request(self, text: str) -> dict[str, Any]:
         options = self._options
@@ -129,13 +104,3 @@ class OpenAITextToSpeech:
         if options.speed is not None:
             request["speed"] = options.speed
         return request
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise ProviderUnavailable(f"{_WHAT} did not answer in time") from error
-    except aiohttp.ClientError as error:
-        raise ProviderUnavailable(f"{_WHAT} cannot be reached, or went away") from error

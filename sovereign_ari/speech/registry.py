@@ -11,9 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
-import httpx2
-import openai
-from openai import AsyncOpenAI
 
 from sovereign_ari.domain.catalogue import Catalogue
 from sovereign_ari.errors import ProviderRefused
@@ -56,7 +53,6 @@ class ProviderRegistry:
         self._openai_base_url = openai_base_url.rstrip("/")
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
-        self._chat: AsyncOpenAI | None = None
         self._recogniser = PocketsphinxWorker()
 
     async def __aenter__(self) -> ProviderRegistry:
@@ -66,20 +62,6 @@ class ProviderRegistry:
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(None))
         )
         await self._stack.enter_async_context(self._recogniser)
-        if self._openai_api_key is not None:
-            limits = httpx2.Limits(
-                max_connections=_CONNECTIONS,
-                max_keepalive_connections=_CONNECTIONS,
-                keepalive_expiry=_KEEP_ALIVE_S,  # the client's own 5 s is less than a turn
-            )
-            self._chat = await self._stack.enter_async_context(
-                AsyncOpenAI(
-                    api_key=self._openai_api_key,
-                    base_url=self._openai_base_url,
-                    max_retries=0,
-                    http_client=openai.DefaultAsyncHttpxClient(limits=limits),
-                )
-            )
         return self
 
     async def __aexit__(
@@ -96,21 +78,20 @@ class ProviderRegistry:
         return self._recogniser.pid
 
     async def warm_up(self) -> None:
-        """Open connections, or start the offline recogniser when there is no key.
+        """Open a connection, or start the offline recogniser when there is no key.
 
         The first call need not wait for it then; failing is no error.
         """
-        if self._chat is None:
+        if self._openai_api_key is None:
             await self._recogniser.start()
             return
         try:
             async with asyncio.timeout(_WARM_UP_S):
-                await self._chat.models.list()
                 async with self._http.get(
                     f"{self._openai_base_url}/models", headers=self._openai().headers
                 ) as response:
                     await response.read()
-        except (TimeoutError, openai.OpenAIError, aiohttp.ClientError):
+        except (TimeoutError, aiohttp.ClientError):
             return
 
     def language_model(self, config: Block) -> LanguageModel:
@@ -122,14 +103,10 @@ class ProviderRegistry:
         block = self._complete("llm", config)
         if block["provider"] == "parrot":
             return ParrotLanguageModel(block.get("script", ()))
-        self._openai()
-        assert self._chat is not None
-        return OpenAILanguageModel(
-            self._chat,
-            ChatOptions(
-                block["model"], block.get("temperature"), block.get("max_completion_tokens")
-            ),
+        options = ChatOptions(
+            block["model"], block.get("temperature"), block.get("max_completion_tokens")
         )
+        return OpenAILanguageModel(self._http, self._openai(), options)
 
     def speech_to_text(self, config: Block) -> SpeechToText:
         """Make the recogniser of an `stt_config`.

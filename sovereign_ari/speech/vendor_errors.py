@@ -41,6 +41,19 @@ def error_of_status(
     return ProviderRefused(message)
 
 
+def error_in_stream(what: str, body: Any) -> ProviderUnavailable:
+    """Build the error for one that is reported after the answer has begun.
+
+    Args:
+        what: Who reported it.
+        body: Parsed JSON with a member `error`; only its code is quoted.
+    """
+    reason = _reason(body)
+    return ProviderUnavailable(
+        f"{what} reported an error in its stream" + (f" ({reason})" if reason else "")
+    )
+
+
 def _reason(body: Any) -> str:
     if isinstance(body, bytes | str):
         try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import aiohttp
 import pytest
-from openai import AsyncOpenAI
 
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, Token, ToolCall, ToolSpec, Usage
+from sovereign_ari.speech.endpoint import Endpoint
 from sovereign_ari.speech.openai_llm import ChatOptions, OpenAILanguageModel
 from tests.support.fake_openai import Call, FakeOpenAI, Fault, fake_openai
 
@@ -25,11 +27,30 @@ async def server() -> AsyncIterator[FakeOpenAI]:
 
 
 @pytest.fixture
-async def model(server: FakeOpenAI) -> AsyncIterator[OpenAILanguageModel]:
-    async with AsyncOpenAI(api_key="good", base_url=server.base_url, max_retries=0) as client:
-        yield OpenAILanguageModel(
-            client, ChatOptions("gpt-5.4", 0.3), first_chunk_s=0.5, next_chunk_s=0.5
-        )
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def model(server: FakeOpenAI, session: aiohttp.ClientSession) -> OpenAILanguageModel:
+    return model_at(server.base_url, session)
+
+
+def model_at(
+    base_url: str,
+    session: aiohttp.ClientSession,
+    *,
+    api_key: str = "good",
+    options: ChatOptions | None = None,
+) -> OpenAILanguageModel:
+    return OpenAILanguageModel(
+        session,
+        Endpoint(base_url, api_key),
+        options or ChatOptions("gpt-5.4", 0.3),
+        first_chunk_s=0.5,
+        next_chunk_s=0.5,
+    )
 
 
 async def parts_of(model: OpenAILanguageModel, *tools: ToolSpec) -> list[ReplyPart]:
@@ -96,9 +117,11 @@ async def test_closing_the_reply_ends_the_request_at_once(
     await server.until(lambda: server.open == 0, timeout_s=1)
 
 
-async def test_a_model_with_its_own_temperature_is_not_told_one(server: FakeOpenAI) -> None:
-    async with AsyncOpenAI(api_key="good", base_url=server.base_url, max_retries=0) as client:
-        await parts_of(OpenAILanguageModel(client, ChatOptions("gpt-5-mini", 0.7)))
+async def test_a_model_with_its_own_temperature_is_not_told_one(
+    server: FakeOpenAI, session: aiohttp.ClientSession
+) -> None:
+    options = ChatOptions("gpt-5-mini", 0.7)
+    await parts_of(model_at(server.base_url, session, options=options))
     assert "temperature" not in server.chat.bodies[0]
 
 
@@ -123,10 +146,11 @@ async def test_a_refusal_is_final(
         await parts_of(model)
 
 
-async def test_a_bad_key_is_refused_and_not_shown(server: FakeOpenAI) -> None:
-    async with AsyncOpenAI(api_key="sk-wrong", base_url=server.base_url, max_retries=0) as client:
-        with pytest.raises(ProviderRefused, match="the key is wrong") as raised:
-            await parts_of(OpenAILanguageModel(client, ChatOptions("gpt-5.4")))
+async def test_a_bad_key_is_refused_and_not_shown(
+    server: FakeOpenAI, session: aiohttp.ClientSession
+) -> None:
+    with pytest.raises(ProviderRefused, match="the key is wrong") as raised:
+        await parts_of(model_at(server.base_url, session, api_key="sk-wrong"))
     assert "sk-wrong" not in str(raised.value)
 
 
@@ -149,9 +173,7 @@ async def test_a_stream_that_does_not_end_properly_is_unavailable(
     parts, error = await until_error(model)
     assert isinstance(error, ProviderUnavailable)
     assert len(parts) == fault.after
-    del error  # and with it the frames that keep the client's generators
     await server.until(lambda: server.open == 0)
-    await asyncio.sleep(0)
 
 
 async def until_error(model: OpenAILanguageModel) -> tuple[list[ReplyPart], ProviderError | None]:
@@ -164,9 +186,132 @@ async def until_error(model: OpenAILanguageModel) -> tuple[list[ReplyPart], Prov
     return parts, None
 
 
-async def test_nobody_listening_is_unavailable(model: OpenAILanguageModel) -> None:
-    async with AsyncOpenAI(
-        api_key="good", base_url="http://127.0.0.1:9/v1", max_retries=0
-    ) as client:
-        with pytest.raises(ProviderUnavailable, match="cannot be reached"):
-            await parts_of(OpenAILanguageModel(client, ChatOptions("gpt-5.4")))
+async def test_nobody_listening_is_unavailable(session: aiohttp.ClientSession) -> None:
+    with pytest.raises(ProviderUnavailable, match="cannot be reached"):
+        await parts_of(model_at("http://127.0.0.1:9/v1", session))
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    wire = Wire()
+    async with await asyncio.start_server(wire.serve, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()[:2]
+        wire.base_url = f"http://{host}:{port}/v1"
+        yield wire
+        for writer in wire.connections:
+            writer.transport.abort()
+    async with asyncio.timeout(5):
+        await wire.idle.wait()
+
+
+class Wire:
+    """A server that sends exactly these bytes, and remembers its connections.
+
+    Attributes:
+        body: Behind the headers, as chunks of the transfer coding.
+        whole: Whether the body comes to its end.
+    """
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self.body: list[bytes] = []
+        self.whole = True
+        self.connections: list[asyncio.StreamWriter] = []
+        self.requests = 0
+        self.left = asyncio.Event()
+        self.idle = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.append(writer)
+        self.idle.clear()
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                self.requests += 1
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for piece in self.body:
+                    writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                if self.whole:
+                    writer.write(b"0\r\n\r\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.left.set()
+        finally:
+            writer.close()
+            self.idle.set()
+
+
+WORD = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+FINISH = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+COUNT = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+async def test_bytes_may_come_cut_anywhere_and_with_comments(
+    wire: Wire, session: aiohttp.ClientSession, step: int
+) -> None:
+    stream = b": waiting\n\n" + WORD + (WORD + FINISH + COUNT + DONE).replace(b"\n", b"\r\n")
+    wire.body = [stream[at : at + step] for at in range(0, len(stream), step)]
+    parts = await parts_of(model_at(wire.base_url, session))
+    assert parts == [Token("Hi"), Token("Hi"), Usage(1, 2)]
+
+
+async def test_replies_that_were_read_to_the_end_share_a_connection(
+    wire: Wire, session: aiohttp.ClientSession
+) -> None:
+    wire.body = [WORD + FINISH + COUNT, DONE]
+    for _ in range(3):
+        await parts_of(model_at(wire.base_url, session))
+    assert (wire.requests, len(wire.connections)) == (3, 1)
+
+
+async def test_a_reply_that_was_left_hangs_up_and_its_connection_is_not_used_again(
+    wire: Wire, session: aiohttp.ClientSession
+) -> None:
+    wire.body, wire.whole = [WORD, WORD], False
+    async with aclosing(model_at(wire.base_url, session).reply(HELLO, [])) as reply:  # type: ignore[type-var]
+        await anext(reply)
+    async with asyncio.timeout(1):
+        await wire.left.wait()
+    wire.body, wire.whole = [FINISH, DONE], True
+    await parts_of(model_at(wire.base_url, session))
+    assert len(wire.connections) == 2
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"", COUNT, COUNT + DONE, b"data: {broken\n\n" + DONE],
+    ids=["none", "count", "count and done", "broken"],
+)
+async def test_a_finished_reply_is_complete_whatever_its_tail(
+    wire: Wire, session: aiohttp.ClientSession, tail: bytes
+) -> None:
+    wire.body, wire.whole = [WORD + FINISH, tail] if tail else [WORD + FINISH], False
+    parts = await parts_of(model_at(wire.base_url, session))
+    assert parts[0] == Token("Hi")
+    assert parts[1:] == ([Usage(1, 2)] if COUNT in tail else [])
+    async with asyncio.timeout(3):  # the end of the body never comes: it hangs up by itself
+        await wire.left.wait()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [WORD, DONE],
+        [WORD, b'data: {"error":{"code":"overloaded"}}\n\n'],
+        [WORD, b"data: " + b"x" * (1 << 20)],
+        [WORD] + [b": still here\n\n"] * 3,
+    ],
+    ids=["no finish", "an error in the stream", "an endless event", "nothing but comments"],
+)
+async def test_a_stream_that_never_finishes_is_unavailable(
+    wire: Wire, session: aiohttp.ClientSession, body: list[bytes]
+) -> None:
+    wire.body, wire.whole = body, False
+    parts, error = await until_error(model_at(wire.base_url, session))
+    assert parts == [Token("Hi")]
+    assert isinstance(error, ProviderUnavailable)
+    async with asyncio.timeout(3):
+        await wire.left.wait()
