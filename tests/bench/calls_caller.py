@@ -9,6 +9,7 @@ import asyncio
 import json
 import random
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -152,7 +153,8 @@ def _amplitude(level_dbfs: float) -> float:
 def main() -> None:
     """Do one job."""
     results = uvloop.run(run(json.load(sys.stdin)))
-    json.dump([asdict(result) for result in results], sys.stdout)
+    calls = [asdict(result) for result in results]
+    json.dump({"calls": calls, "cpu_s": time.process_time()}, sys.stdout)
 
 
 if __name__ == "__main__":

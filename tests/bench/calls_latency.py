@@ -11,11 +11,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,6 +31,9 @@ ENDPOINTING_S = 0.4
 ROUNDS_FOR_ONE = 5
 """A single call says little: it is made this often, one after the other."""
 NUMBER = "+31205550100"
+
+Calls: TypeAlias = list[dict[str, Any]]
+"""What the callers measured, one entry per call."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Row:
     controller_cpu_per_call: float
     asterisk_cpu_per_call: float
     memory_per_call_kib: float
+    vendor_cpu: float
+    callers_cpu: float
 
 
 TITLES = {
@@ -75,12 +81,14 @@ TITLES = {
     "controller_cpu_per_call": "controller CPU per call, % of a core",
     "asterisk_cpu_per_call": "Asterisk CPU per call, % of a core",
     "memory_per_call_kib": "controller memory per call, KiB",
+    "vendor_cpu": "the bench's own vendor, % of a core",
+    "callers_cpu": "the bench's own callers, % of a core",
 }
 
 
 @asynccontextmanager
-async def vendor() -> AsyncIterator[str]:
-    """Run the vendor in a process of its own; yields its base URL."""
+async def vendor() -> AsyncIterator[tuple[str, int]]:
+    """Run the vendor in a process of its own; yields its base URL and process id."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-W",
@@ -96,14 +104,14 @@ async def vendor() -> AsyncIterator[str]:
     try:
         async with asyncio.timeout(20):
             base_url = (await process.stdout.readline()).decode().strip()
-        yield base_url
+        yield base_url, process.pid
     finally:
         process.stdin.close()
         await process.wait()
 
 
-async def callers(platform: Platform, calls: int) -> list[dict[str, Any]]:
-    """Run the callers in a process of their own; returns what each measured."""
+async def callers(platform: Platform, calls: int) -> dict[str, Any]:
+    """Run the callers in a process of their own; returns what they measured."""
     host, port = platform.sip
     job = {
         "host": host,
@@ -124,52 +132,48 @@ async def callers(platform: Platform, calls: int) -> list[dict[str, Any]]:
     )
     output, _ = await process.communicate(json.dumps(job).encode())
     assert process.returncode == 0, f"the callers ended with {process.returncode}"
-    return list(json.loads(output))
+    return dict(json.loads(output))
 
 
 @dataclass
 class Watch:
-    """CPU and memory of controller and PBX while calls run."""
+    """What was used while calls ran: CPU seconds by process, and the controller's growth."""
 
     wall_s: float = 0.0
-    controller_cpu_s: float = 0.0
-    asterisk_cpu_s: float = 0.0
+    cpu_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     grown_bytes: int = 0
 
 
-async def watched(platform: Platform, calls: int) -> tuple[list[dict[str, Any]], Watch]:
+async def watched(pids: Mapping[str, int], platform: Platform, calls: int, watch: Watch) -> Calls:
     """Run the callers and look at the processes meanwhile."""
-    pids = platform.pids
-    watch = Watch()
-    controller, asterisk = usage(pids["controller"]), usage(pids["asterisk"])
+    before = {name: usage(pid) for name, pid in pids.items()}
     begun_s = time.monotonic()
     running = asyncio.create_task(callers(platform, calls))
     while not running.done():
         await asyncio.wait([running], timeout=0.25)
-        grown = usage(pids["controller"]).resident_bytes - controller.resident_bytes
-        watch.grown_bytes = max(watch.grown_bytes, grown)
-    watch.wall_s = time.monotonic() - begun_s
-    watch.controller_cpu_s = usage(pids["controller"]).cpu_s - controller.cpu_s
-    watch.asterisk_cpu_s = usage(pids["asterisk"]).cpu_s - asterisk.cpu_s
-    return running.result(), watch
+        now_bytes = usage(pids["controller"]).resident_bytes
+        grown_bytes = now_bytes - before["controller"].resident_bytes
+        watch.grown_bytes = max(watch.grown_bytes, grown_bytes)
+    watch.wall_s += time.monotonic() - begun_s
+    for name, pid in pids.items():
+        watch.cpu_s[name] += usage(pid).cpu_s - before[name].cpu_s
+    result = running.result()
+    watch.cpu_s["callers"] += result["cpu_s"]
+    return list(result["calls"])
 
 
-async def level(platform: Platform, calls: int) -> Row:
+async def level(platform: Platform, vendor_pid: int, calls: int) -> Row:
     """Measure one number of calls at once."""
-    rounds = ROUNDS_FOR_ONE if calls == 1 else 1
-    results: list[dict[str, Any]] = []
-    total = Watch()
-    for _ in range(rounds):
-        measured, watch = await watched(platform, calls)
-        results += measured
-        total.wall_s += watch.wall_s
-        total.controller_cpu_s += watch.controller_cpu_s
-        total.asterisk_cpu_s += watch.asterisk_cpu_s
-        total.grown_bytes = max(total.grown_bytes, watch.grown_bytes)
-    return _row(calls, results, total)
+    pids = {name: platform.pids[name] for name in ("controller", "asterisk")}
+    pids["vendor"] = vendor_pid
+    watch = Watch()
+    results: Calls = []
+    for _ in range(ROUNDS_FOR_ONE if calls == 1 else 1):
+        results += await watched(pids, platform, calls, watch)
+    return _row(calls, results, watch)
 
 
-def _row(calls: int, results: list[dict[str, Any]], watch: Watch) -> Row:
+def _row(calls: int, results: Calls, watch: Watch) -> Row:
     good = [result for result in results if result["fault"] is None]
     for result in results:
         if result["fault"] is not None:
@@ -197,9 +201,11 @@ def _row(calls: int, results: list[dict[str, Any]], watch: Watch) -> Row:
         spacing_max=max(gaps, default=0.0),
         holes=sum(result["holes"] for result in good),
         lost=sum(result["lost"] for result in good),
-        controller_cpu_per_call=round(100 * watch.controller_cpu_s / busy_s, 2),
-        asterisk_cpu_per_call=round(100 * watch.asterisk_cpu_s / busy_s, 2),
+        controller_cpu_per_call=round(100 * watch.cpu_s["controller"] / busy_s, 2),
+        asterisk_cpu_per_call=round(100 * watch.cpu_s["asterisk"] / busy_s, 2),
         memory_per_call_kib=round(watch.grown_bytes / 1024 / calls, 1),
+        vendor_cpu=round(100 * watch.cpu_s["vendor"] / watch.wall_s, 1),
+        callers_cpu=round(100 * watch.cpu_s["callers"] / watch.wall_s, 1),
     )
 
 
@@ -218,7 +224,7 @@ def print_table(rows: Sequence[Row]) -> None:
 async def measure(levels: Sequence[int]) -> list[Row]:
     """Start everything, measure, stop everything."""
     rows = []
-    async with vendor() as base_url:
+    async with vendor() as (base_url, vendor_pid):
         env = {"OPENAI_API_KEY": "a-key-of-the-bench", "OPENAI_BASE_URL": base_url}
         env["SOVEREIGN_RTP_PORTS"] = "20000-21999"
         async with running_platform(env) as platform:
@@ -230,7 +236,7 @@ async def measure(levels: Sequence[int]) -> list[Row]:
             await callers(platform, 1)  # the first call of a process pays for its imports
             for calls in levels:
                 print(f"measuring {calls} at once ...", file=sys.stderr)
-                rows.append(await level(platform, calls))
+                rows.append(await level(platform, vendor_pid, calls))
     return rows
 
 
