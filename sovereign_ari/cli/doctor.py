@@ -30,8 +30,8 @@ _COLUMN = 22
 
 
 async def doctor(settings: Settings) -> bool:
-    """Print every finding; return whether nothing is broken. SIGTERM ends it like Ctrl-C."""
-    with _cancelled_by_sigterm():
+    """Print every finding; return whether nothing is broken."""
+    with _sigterm_is_ctrl_c():
         print("the parts")
         findings = await examine(settings)
         _show(findings)
@@ -55,10 +55,10 @@ def _show(findings: Iterable[Finding]) -> None:
 
 
 @contextmanager
-def _cancelled_by_sigterm() -> Iterator[None]:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+def _sigterm_is_ctrl_c() -> Iterator[None]:
+    """End by SIGTERM as by Ctrl-C: what was made in the PBX is removed first."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     try:
         yield
     finally:

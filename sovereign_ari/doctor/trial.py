@@ -11,7 +11,7 @@ from sovereign_ari.doctor.telephone import Telephone
 ANSWER_WITHIN_S = 10.0
 GREETING_WITHIN_S = 10.0
 GREETING_ENDS_WITHIN_S = 45.0
-REACTION_WITHIN_S = 15.0
+REACTION_WITHIN_S = 10.0
 REPLY_ENDS_WITHIN_S = 6.0
 _TURN_PAUSE_S = 1.2  # longer than the pause between two spoken sentences
 
