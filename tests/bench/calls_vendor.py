@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 import sys
 
 import uvloop
@@ -56,6 +57,8 @@ async def transcribe(request: web.Request) -> web.WebSocketResponse:
 
 async def serve() -> None:
     """Serve until standard input closes; the address is printed first."""
+    # A reply that the caller cut is a request that went away: nothing to report.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     vendor = FakeOpenAI()
     vendor.reply = lambda _messages, _tools: REPLY
     vendor.speech.render = render
