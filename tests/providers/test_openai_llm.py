@@ -266,12 +266,12 @@ async def test_a_connection_whose_body_ends_a_little_later_is_used_again(
     wire: Wire, session: aiohttp.ClientSession
 ) -> None:
     wire.body = [WORD + FINISH + COUNT, DONE]
-    wire.may_end.clear()
-    await parts_of(model_at(wire.base_url, session))
-    wire.may_end.set()
     async with asyncio.timeout(5):
         while len(wire.connections) == wire.requests:
+            wire.may_end.clear()
             await parts_of(model_at(wire.base_url, session))
+            wire.may_end.set()
+            await asyncio.sleep(0.01)  # the end is on its way
 
 
 async def test_a_reply_that_was_left_hangs_up_and_its_connection_is_not_used_again(
