@@ -147,7 +147,7 @@ class Platform:
 
 @asynccontextmanager
 async def running_platform(env: Mapping[str, str]) -> AsyncIterator[Platform]:
-    """Run `sovereign up` in a new folder and stop it with SIGINT.
+    """Run `sovereign up --tied` in a new folder and stop it with SIGINT.
 
     The folder with its logs is kept when anything went wrong, and its name is in the error.
 
@@ -206,6 +206,7 @@ async def _start(
             "-m",
             "sovereign_ari",
             "up",
+            "--tied",  # a test run that is killed leaves nothing running
             cwd=folder,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
