@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from sovereign_ari.settings import Settings
 CODECS = ("ulaw", "alaw", "g722")
 _TIMEOUT_S = 10.0
 _COLUMN = 22
+_UNWRAPPED = 10_000
 
 
 async def doctor(settings: Settings) -> bool:
@@ -42,16 +44,36 @@ async def doctor(settings: Settings) -> bool:
             _show(called)
             findings += called
     broken = sum(finding.grade is Grade.FAIL for finding in findings)
-    print(f"\n{broken} broken" if broken else "\nall is well")
+    imperfect = sum(finding.grade is not Grade.OK for finding in findings)
+    print(f"\n{_summary(broken, imperfect)}")
     return not broken
 
 
+def _summary(broken: int, imperfect: int) -> str:
+    if broken:
+        return f"{broken} broken"
+    return f"nothing is broken; {imperfect} could be better" if imperfect else "all is well"
+
+
 def _show(findings: Iterable[Finding]) -> None:
+    columns = shutil.get_terminal_size(fallback=(_UNWRAPPED, 24)).columns
     for finding in findings:
-        print(f"  {finding.grade.value:<5} {finding.what:<{_COLUMN}} {finding.detail}")
+        head = f"  {finding.grade.value:<5} {finding.what:<{_COLUMN}} "
+        print(_wrapped(head, finding.detail, columns))
         if finding.grade is not Grade.OK and finding.remedy:
-            print(f"        -> {finding.remedy}")
+            print(_wrapped("        -> ", finding.remedy, columns))
     sys.stdout.flush()
+
+
+def _wrapped(head: str, text: str, columns: int) -> str:
+    return textwrap.fill(
+        text,
+        width=max(columns, len(head) + 30),
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @contextmanager

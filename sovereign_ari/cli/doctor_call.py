@@ -15,7 +15,7 @@ from sovereign_ari.doctor.hearing import without_silent_end
 from sovereign_ari.doctor.record import Record, read_record
 from sovereign_ari.doctor.telephone import open_telephone
 from sovereign_ari.doctor.trial import Trial, try_call
-from sovereign_ari.errors import ProviderError, SovereignError
+from sovereign_ari.errors import AsteriskRefused, ProviderError, SovereignError
 from sovereign_ari.media.g711 import pcm_to_ulaw
 from sovereign_ari.media.pcm import PCM_8K
 from sovereign_ari.media.transcode import Converter
@@ -38,11 +38,16 @@ async def call_demo(settings: Settings, ready: dict[str, Any]) -> list[Finding]:
     try:
         trial = await _trial(settings, ready, question)
     except SovereignError as error:
-        remedy = "the parts above say more; `sovereign status` shows what runs"
-        return [Finding("call", Grade.FAIL, str(error), remedy)]
+        return [Finding("call", Grade.FAIL, str(error), _remedy(error))]
     record, unread = await _record(ready, trial)
     path = AudioPath(settings.rtp_ports, settings.media_address)
     return [*diagnose(trial, record, path), *unread]
+
+
+def _remedy(error: SovereignError) -> str:
+    if isinstance(error, AsteriskRefused) and error.status in (401, 403):
+        return "SOVEREIGN_ARI_USERNAME and SOVEREIGN_ARI_PASSWORD must be those of ari.conf"
+    return "look at ARI and Asterisk among the parts above, and at asterisk.log"
 
 
 async def _question() -> bytes:

@@ -27,12 +27,14 @@ _FEWEST = 0.5  # of the packets that a direction should have carried
 
 _LOGS = "see controller.log in the log folder"
 # Q.850 cause of a call that was not answered: what it means here, and the remedy.
+_NO_EXTENSION = (
+    "the dialplan does not take this call",
+    "copy the context sovereign-inbound into extensions.conf, as it is in asterisk/etc",
+)
 _REFUSALS: Mapping[int, tuple[str, str]] = {
+    0: _NO_EXTENSION,
     1: ("nobody has this number", "give the extension an assistant, or add the number"),
-    3: (
-        "the dialplan does not know this number",
-        "copy the context sovereign-inbound into extensions.conf",
-    ),
+    3: _NO_EXTENSION,
     18: ("it rang until its time was over", _LOGS),
     19: ("nobody is there to answer", "make its assistant active with PATCH /assistants/<id>"),
     34: (
@@ -139,6 +141,9 @@ def _provider_faults(record: Record) -> list[Finding]:
 
 def _greeting(trial: Trial, record: Record) -> Finding:
     what = "greeting"
+    greeting = next((turn for turn in record.turns if turn["user"] is None), None)
+    if greeting is not None and greeting["error"]:
+        return Finding(what, Grade.FAIL, f"failed: {greeting['error']}", "see the provider above")
     if trial.greeting_s is not None:
         if trial.talks_on:
             return Finding(
@@ -147,7 +152,6 @@ def _greeting(trial: Trial, record: Record) -> Finding:
         grade = Grade.SLOW if trial.greeting_s > SLOW_GREETING_S else Grade.OK
         detail = f"{_ms(trial.greeting_s)} after the answer"
         return Finding(what, grade, detail, f"its voice is slow: {_model(record, 'tts')}")
-    greeting = next((turn for turn in record.turns if turn["user"] is None), None)
     if greeting is None:
         if record.controller:
             return Finding(what, Grade.OK, "none: the assistant has no first_message")
@@ -189,9 +193,9 @@ def _level(level_dbfs: float, clipped_share: float) -> Finding:
 
 
 def _reaction(trial: Trial, record: Record | None) -> list[Finding]:
-    if trial.ended_cause is not None and (trial.reaction_s is None or (record and record.error)):
+    if trial.ended_cause is not None and trial.reaction_s is None:
         why = (record and (record.error or record.end_reason)) or f"cause {trial.ended_cause}"
-        return [Finding("call", Grade.FAIL, f"the agent hung up: {why}", _LOGS)]
+        return [Finding("call", Grade.FAIL, f"the agent hung up too early: {why}", _LOGS)]
     if not trial.asked:
         return [Finding("voice to voice", Grade.FAIL, "not measured: we could not speak", "")]
     turn = _turn_of_ours(record)

@@ -4,7 +4,8 @@
 
 `/n` keeps the two halves of the Local channel: optimised away, the call would not pass what is
 tested. Everything has a name of ours from before it is made, so all of it can be removed
-whatever happened; if we are killed, the PBX ends both channels after `LIMIT_S`.
+whatever happened. If we are killed, the PBX ends both channels after `LIMIT_S`, and the next
+doctor removes the empty bridge.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sovereign_ari.wire.pacer import Pacer
 ENTRY = "sovereign-inbound"
 """The dialplan context that every call passes."""
 
+PREFIX = "sovereign-doctor-"
 READY_WITHIN_S = 6.0
 RING_S = 20
 LIMIT_S = 150
@@ -62,13 +64,13 @@ class Telephone:
 
     async def prepare(self) -> None:
         """Make our side: the media leg, in a bridge."""
-        await self._ari.create_bridge(self._bridge)
         await self.leg.open()
         peer = await self._ari.open_external_media(
             self._media, to=self.leg.local, audio=ULAW_8K, argument="media"
         )
         await _soon(self._media_entered, "the media leg of the doctor does not start")
         await self._ari.set_variable(self._media, "TIMEOUT(absolute)", str(LIMIT_S))
+        await self._ari.create_bridge(self._bridge)
         await self._ari.add_to_bridge(self._bridge, self._media)
         self.leg.connect(peer, self._pacer, self._channel)
 
@@ -152,10 +154,10 @@ async def open_telephone(
     Raises:
         SovereignError: When ARI cannot be used.
     """
-    name = f"sovereign-doctor-{secrets.token_hex(4)}"
+    name = f"{PREFIX}{secrets.token_hex(4)}"
     address = AriAddress(url, username, password, name)
     async with AriHttp(address) as ari:
-        await ari.started_at()  # says what is wrong with the address or the password
+        await _sweep(ari)
         pacer = Pacer()
         telephone = Telephone(ari, pacer, name, media_address)
 
@@ -173,6 +175,13 @@ async def open_telephone(
             pacer.stop()
             reading.cancel()
             await asyncio.wait((reading,))
+
+
+async def _sweep(ari: AriHttp) -> None:
+    """Remove the bridge of a doctor that was killed; ARI bridges never end by themselves."""
+    for bridge in await ari.bridges():
+        if bridge.id.startswith(PREFIX) and not bridge.channels:
+            await ari.destroy_bridge(bridge.id)
 
 
 async def _soon(event: asyncio.Event, fault: str) -> None:

@@ -81,7 +81,8 @@ async def _talk(phone: Telephone, trial: Trial, answered_s: float, question: byt
     heard_s = await _first_loud(phone, answered_s, GREETING_WITHIN_S)
     if heard_s is not None:
         trial.greeting_s = heard_s - answered_s
-        trial.talks_on = not await _pause(phone, GREETING_ENDS_WITHIN_S)
+        paused = await _pause(phone, GREETING_ENDS_WITHIN_S)
+        trial.talks_on = not paused and phone.ended_cause is None
     if phone.ended_cause is not None or not question:
         return
     asked_s = await phone.say(question)

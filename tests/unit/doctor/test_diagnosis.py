@@ -81,7 +81,8 @@ def test_a_good_call_without_its_record_has_no_fault_either() -> None:
     ("cause", "said"),
     [
         (1, "nobody has this number"),
-        (3, "the dialplan does not know"),
+        (0, "the dialplan does not take"),
+        (3, "the dialplan does not take"),
         (19, "nobody is there"),
         (34, "no controller is connected"),
         (42, "draining"),
@@ -238,3 +239,10 @@ def test_slow_answers_and_greetings_are_told() -> None:
     found = finding("greeting", trial(greeting_s=2.5))
     assert found.grade is Grade.SLOW
     assert "openai/tts-1" in found.remedy
+
+
+def test_an_apology_is_no_greeting() -> None:
+    record = replace(RECORD, turns=(turn(error="provider_refused: no such voice"),))
+    found = finding("greeting", trial(ended_cause=16, reaction_s=None), record)
+    assert found.grade is Grade.FAIL
+    assert "no such voice" in found.detail
