@@ -119,8 +119,15 @@ class Controller:
         while True:
             now_s = self._services.clock()
             for call in self.calls:
-                call.tick(now_s)
+                self._tick_one(call, now_s)
             await asyncio.sleep(TICK_S)
+
+    def _tick_one(self, call: LiveCall, now_s: float) -> None:
+        try:
+            call.tick(now_s)
+        except Exception as fault:  # one call must not end the others
+            log.exception("a call failed in its tick")
+            self._tell(call, Failed(f"{type(fault).__name__}: {fault}"))
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new calls, let the live ones finish, and end those that do not in time."""

@@ -243,6 +243,8 @@ class LiveCall:
     async def _stop_conversation(self) -> None:
         if self._talking is None:
             return
+        if self._dialogue is not None:
+            self._dialogue.stop_listening()
         self._talking.cancel()
         await asyncio.wait((self._talking,))
         if not self._talking.cancelled() and (fault := self._talking.exception()):

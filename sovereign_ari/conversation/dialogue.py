@@ -161,7 +161,7 @@ class Dialogue:
         """Let time pass; to be called a few times a second, audio or not."""
         if self._closing or self._answered_s is None:
             return
-        while now_s - self._last_frame_s > GAP_S:
+        while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
             self._act(self._turns.frame(self._ears.hear(self._silence), now_s))
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
@@ -170,6 +170,10 @@ class Dialogue:
                     f"{self._ears.label} did not answer for {STT_ANSWER_TIMEOUT_S:g} s"
                 )
             )
+
+    def stop_listening(self) -> None:
+        """Decide nothing any more: to be called before `run` is cancelled, for that takes time."""
+        self._closing = True
 
     def time_is_up(self) -> None:
         """Say a last word, then end with `max_duration`."""

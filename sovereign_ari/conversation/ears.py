@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from sovereign_ari.conversation.frames import FrameQueue
+from sovereign_ari.conversation.chunks import ChunkQueue
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import Converter, decoder_for
@@ -13,6 +13,10 @@ from sovereign_ari.media.vad import VoiceActivity
 from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
 
 CONNECT_TIMEOUT_S = 5.0
+CHUNK_FRAMES = 5
+"""Frames handed to the recogniser at once. A flush hands over what there is, so an end of turn
+does not wait for a chunk; a message per frame would cost a call half of its CPU."""
+
 _FLUSH = b""
 
 
@@ -35,23 +39,30 @@ class Ears:
         self._decoder = decoder_for(wire)
         self._activity = VoiceActivity(wire.rate_hz)
         self._on_transcript = on_transcript
-        self._frames = FrameQueue()
-        self.heard_frames = 0
+        self._chunk: list[bytes] = []
+        self._chunks = ChunkQueue()
 
     @property
-    def dropped_frames(self) -> int:
-        """Frames that the recogniser was too slow for."""
-        return self._frames.dropped
+    def dropped_chunks(self) -> int:
+        """Chunks that the recogniser was too slow for."""
+        return self._chunks.dropped
 
     def hear(self, frame: bytes) -> bool:
         """Take 20 ms of the caller's audio as it stood on the wire; whether it is loud speech."""
-        self.heard_frames += 1
-        self._frames.put(frame)
+        self._chunk.append(frame)
+        if len(self._chunk) >= CHUNK_FRAMES:
+            self._hand_over()
         return self._activity.is_speech(self._decoder.decode(frame))
 
     def flush(self) -> None:
         """Ask the recogniser for what was said so far, behind the audio already queued."""
-        self._frames.put(_FLUSH)
+        self._hand_over()
+        self._chunks.put(_FLUSH)
+
+    def _hand_over(self) -> None:
+        if self._chunk:
+            self._chunks.put(b"".join(self._chunk))
+            self._chunk.clear()
 
     async def listen(self) -> None:
         """Keep a recognition open until cancelled.
@@ -83,10 +94,10 @@ class Ears:
         raise ProviderUnavailable(f"{self.label} ended the recognition")
 
     async def _send(self, stream: SpeechStream) -> None:
-        async for frame in self._frames:
-            if frame == _FLUSH:
+        async for chunk in self._chunks:
+            if chunk == _FLUSH:
                 await stream.flush()
-            elif audio := self._converter.convert(frame):
+            elif audio := self._converter.convert(chunk):
                 await stream.send(audio)
 
     async def _read(self, stream: SpeechStream) -> None:
