@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -53,6 +54,24 @@ async def test_audio_comes_before_the_sentence_is_complete(
     async with aclosing(voice(session, server.base_url).speak("word " * 20)) as audio:  # type: ignore[type-var]
         assert await anext(audio)
         assert server.open == 1
+
+
+async def test_speech_that_is_there_at_once_comes_in_pieces_and_others_get_their_turn(
+    server: FakeOpenAI, session: aiohttp.ClientSession
+) -> None:
+    server.speech.render = lambda _text, rate_hz: bytes(range(250)) * (rate_hz // 250 * 2 * 2)
+    turns: list[int] = []
+    async with aclosing(voice(session, server.base_url).speak("Anything.")) as audio:  # type: ignore[type-var]
+        pieces = [await anext(audio)]
+        await server.until(lambda: server.open == 0)
+        while True:
+            asyncio.get_running_loop().call_soon(turns.append, len(pieces))
+            if (piece := await anext(audio, b"")) == b"":
+                break
+            pieces.append(piece)
+            assert turns[-1:] == [len(pieces) - 1]
+    assert b"".join(pieces) == server.speech.render("", 24000)
+    assert max(len(piece) for piece in pieces) <= 0.4 * 48_000
 
 
 async def test_closing_ends_the_request_at_once(
