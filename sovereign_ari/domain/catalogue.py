@@ -4,16 +4,19 @@ The data is JSON that somebody else reads from a file:
 
     {"aliases": {alias: provider},
      "online" and "offline": {kind: provider},
-     "kinds": {kind: {provider: {"label", "available", "required"?, "fields": {name: schema}}}}}
+     "kinds": {kind: {provider:
+         {"label", "available", "required"?, "retires"?: {model: day}, "fields": {name: schema}}}}}
 
 A kind is `llm`, `stt` or `tts`. A provider that is not `available` is known, so that blocks
-written for it are kept, but cannot be used by this release.
+written for it are kept, but cannot be used by this release. `retires` holds the
+ends that a vendor has announced, as ISO dates.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from sovereign_ari.domain.schema import faults, nearest
@@ -52,10 +55,12 @@ class Catalogue:
         if "provider" not in block:
             known = ", ".join(self.providers(kind))
             return [f"{path}.provider: is required; known are {known}"]
+        if not isinstance(block["provider"], str):
+            return [f"{path}.provider: must be a string"]
         provider = self._name(block["provider"])
         if provider not in self._kinds[kind]:
-            guess = nearest(str(provider), self.providers(kind))
-            return [f"{path}.provider: {str(provider)[:60]!r} is unknown{guess}"]
+            guess = nearest(provider, self.providers(kind))
+            return [f"{path}.provider: {provider[:60]!r} is unknown{guess}"]
         return list(faults(self._schemas[kind][provider], block, path))
 
     def with_defaults(self, kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +71,12 @@ class Catalogue:
             if "default" in schema:
                 complete.setdefault(name, schema["default"])
         return complete
+
+    def retires(self, kind: str, block: Mapping[str, Any]) -> date | None:
+        """On which day the vendor shuts down the model of a valid block, if that is announced."""
+        complete = self.with_defaults(kind, block)
+        day = self._kinds[kind][complete["provider"]].get("retires", {}).get(complete.get("model"))
+        return None if day is None else date.fromisoformat(day)
 
     def default_block(self, kind: str, provider: str) -> dict[str, Any]:
         """A provider with all its defaults."""

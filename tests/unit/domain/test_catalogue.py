@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from datetime import date
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -19,6 +22,9 @@ CATALOGUE = load_catalogue()
     [
         ("llm", {}, "llm_config.provider: is required"),
         ("llm", {"provider": "openia"}, "'openia' is unknown; did you mean 'openai'?"),
+        ("llm", {"provider": ["openai"]}, "llm_config.provider: must be a string"),
+        ("stt", {"provider": {"openai": 1}}, "stt_config.provider: must be a string"),
+        ("tts", {"provider": None}, "tts_config.provider: must be a string"),
         ("llm", {"provider": "openai", "model": "x"}, "llm_config.model: 'x' is not one of gpt-"),
         ("llm", {"provider": "openai", "temprature": 1}, "did you mean 'temperature'?"),
         ("llm", {"provider": "openai", "temperature": 3}, "3 is not between 0 and 2"),
@@ -92,6 +98,23 @@ def test_an_operators_choice_must_be_usable(name: str) -> None:
         CATALOGUE.default_blocks(openai=True, stt=name)
 
 
+def test_an_announced_end_of_a_model_is_known() -> None:
+    assert CATALOGUE.retires("stt", {"provider": "openai"}) == date(2027, 2, 26)
+    assert CATALOGUE.retires("tts", {"provider": "openai", "model": "tts-1"}) == date(2027, 1, 6)
+    assert CATALOGUE.retires("stt", {"provider": "openai", "model": "gpt-transcribe"}) is None
+    assert CATALOGUE.retires("tts", {"provider": "espeak"}) is None
+
+
+def test_every_announced_end_is_a_day_and_of_a_model_on_offer() -> None:
+    file = resources.files("sovereign_ari.speech").joinpath("catalogue.json")
+    for kind, providers in json.loads(file.read_text("utf-8"))["kinds"].items():
+        for provider, entry in providers.items():
+            for model in entry.get("retires", {}):
+                assert model in entry["fields"]["model"]["enum"]
+                block = {"provider": provider, "model": model}
+                assert CATALOGUE.retires(kind, block) is not None
+
+
 def test_the_schema_names_each_provider_once_and_is_closed() -> None:
     for kind in KINDS:
         schema = CATALOGUE.json_schema(kind)
@@ -131,7 +154,12 @@ def test_any_block_gets_an_answer(kind: str, block: dict[str, Any]) -> None:
 
 @given(JSON)
 def test_any_value_is_judged_by_any_schema(value: object) -> None:
-    data: dict[str, Any] = {"aliases": {}, "online": {}, "offline": {}, "kinds": {k: {} for k in KINDS}}
+    data: dict[str, Any] = {
+        "aliases": {},
+        "online": {},
+        "offline": {},
+        "kinds": {k: {} for k in KINDS},
+    }
     assert Catalogue(data).providers("llm") == []
     for schema in ({"type": "array", "items": {"type": "string"}}, {"enum": [1, "a"]}):
         assert all(fault.startswith("x") for fault in faults(schema, value, "x"))
