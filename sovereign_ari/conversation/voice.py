@@ -15,6 +15,7 @@ from sovereign_ari.speech.base import TextToSpeech
 
 FIRST_AUDIO_TIMEOUT_S = 4.0
 NEXT_AUDIO_TIMEOUT_S = 4.0
+PIECE_S = 0.1
 AHEAD_S = 2.0
 """A sentence is not asked for while more than this much of the one before is unheard."""
 
@@ -95,8 +96,15 @@ class Speech:
                 if self.first_byte_s is None:
                     self.first_byte_s = self._clock()
                 timeout_s = NEXT_AUDIO_TIMEOUT_S
-                self._put(converter.convert(chunk))
+                await self._put_fairly(converter, chunk)
         self._put(converter.flush())
+
+    async def _put_fairly(self, converter: Converter, chunk: bytes) -> None:
+        """Convert piece by piece, so that a long reply that came at once holds up nobody else."""
+        size = self._tts.audio.bytes_for(PIECE_S)
+        for at in range(0, len(chunk), size):
+            self._put(converter.convert(chunk[at : at + size]))
+            await asyncio.sleep(0)
 
     def play(self, text: str, audio: bytes, source: AudioFormat) -> None:
         """Queue audio that exists already, as the speech of `text`."""

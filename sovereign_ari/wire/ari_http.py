@@ -187,11 +187,15 @@ class AriHttp:
         return str(variables["UNICASTRTP_LOCAL_ADDRESS"]), int(variables["UNICASTRTP_LOCAL_PORT"])
 
     async def create_bridge(self, bridge: str) -> None:
-        """Make a mixing bridge."""
+        """Make a mixing bridge; its name says which application owns it."""
         await self._ask(
             "POST",
             "bridges",
-            {"bridgeId": bridge, "name": bridge, "type": "mixing,dtmf_events,proxy_media"},
+            {
+                "bridgeId": bridge,
+                "name": self._address.app,
+                "type": "mixing,dtmf_events,proxy_media",
+            },
         )
 
     async def add_to_bridge(self, bridge: str, *channels: str) -> None:

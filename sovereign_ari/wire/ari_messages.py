@@ -41,9 +41,10 @@ class Channel(_Message):
 
 
 class Bridge(_Message):
-    """A bridge and the legs in it."""
+    """A bridge and the legs in it. We name ours after our application."""
 
     id: str
+    name: str = ""
     channels: tuple[str, ...] = ()
 
 
