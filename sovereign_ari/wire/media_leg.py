@@ -40,8 +40,8 @@ class MediaLeg:
         self._hear = hear
         self._jitter = JitterBuffer(audio)
         self._concealer = Concealer(audio)
-        # G.722 carries state from frame to frame, and the far end decodes all that is sent, silence
-        # too: so one encoder does all of it, at the moment of sending.
+        # G.722 carries state from frame to frame, and the far end decodes all that is sent,
+        # silence too: so one encoder does all of it, at the moment of sending.
         self._encoder = encoder_for(audio) if audio.encoding is Encoding.G722 else None
         self._audio = PCM_16K if self._encoder else audio
         self._playout = Playout(self._audio)
