@@ -16,11 +16,6 @@ from sovereign_ari.speech.vendor_http import StreamedPost
 
 FIRST_BYTE_S = 10.0
 NEXT_CHUNK_S = 10.0
-_FIRST_PIECE_BYTES = PCM_24K.bytes_for(0.1)
-_LARGEST_PIECE_BYTES = PCM_24K.bytes_for(0.4)
-"""A vendor sends seconds of audio at once, and whoever converts them holds the loop for so long.
-Piece by piece, the first sound of one call need not wait for the last of all the others."""
-
 _WHAT = "openai speech"
 
 
@@ -82,21 +77,16 @@ class OpenAITextToSpeech:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._first_byte_s
         torn = b""  # half a sample, when a chunk ends within one
-        piece_bytes = _FIRST_PIECE_BYTES
         spoken = False
         post = StreamedPost(_WHAT, self._endpoint, "/audio/speech", self._request(text))
         async with post.send(self._session, deadline_s) as answer:
             while chunk := await answer.read(deadline_s):
                 data = torn + chunk
-                start, even = 0, len(data) & ~1
+                even = len(data) & ~1
                 torn = data[even:]
-                while start < even:
-                    if spoken:
-                        await asyncio.sleep(0)
+                if even:
                     spoken = True
-                    end = min(start + piece_bytes, even)
-                    yield data[start:end]
-                    start, piece_bytes = end, min(2 * piece_bytes, _LARGEST_PIECE_BYTES)
+                    yield data[:even]
                 deadline_s = loop.time() + self._next_chunk_s
         if not spoken:
             raise ProviderUnavailable(f"{_WHAT} sent no audio")
