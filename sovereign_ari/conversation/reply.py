@@ -85,10 +85,10 @@ class Reply:
             async with aclosing(source) as pieces:
                 async for piece in pieces:
                     await self._pieces.put(piece)
-        except ProviderError:
-            await self._pieces.put(None)
-            raise
-        await self._pieces.put(None)
+        finally:  # whatever happened, `_speak` must not wait for more; when cancelled, it is over
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                await self._pieces.put(None)
 
     async def _line(self, line: str) -> AsyncGenerator[str, None]:
         self.log.thought.text = line

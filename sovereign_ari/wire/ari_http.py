@@ -13,9 +13,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
+from pydantic import TypeAdapter, ValidationError
 
 from sovereign_ari.errors import AsteriskRefused, AsteriskUnavailable, AsteriskUnknown
 from sovereign_ari.media.pcm import AudioFormat
@@ -23,6 +24,12 @@ from sovereign_ari.wire.ari_messages import Application, Bridge, Channel
 
 REQUEST_TIMEOUT_S = 5.0
 CONNECTIONS = 50
+
+_CHANNEL = TypeAdapter(Channel)
+_CHANNELS = TypeAdapter(list[Channel])
+_BRIDGES = TypeAdapter(list[Bridge])
+_APPLICATION = TypeAdapter(Application)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +112,20 @@ class AriHttp:
     async def application(self) -> Application | None:
         """Return what our application owns, or None while it is not registered."""
         try:
-            return Application.model_validate(
-                await self._ask("GET", f"applications/{self._address.app}")
-            )
+            answer = await self._ask("GET", f"applications/{self._address.app}")
         except AsteriskRefused as refused:
             if refused.status == 404:
                 return None
             raise
+        return _read(_APPLICATION, answer)
 
     async def channels(self) -> list[Channel]:
         """List every channel of the PBX."""
-        return [Channel.model_validate(item) for item in await self._ask("GET", "channels")]
+        return _read(_CHANNELS, await self._ask("GET", "channels"))
 
     async def bridges(self) -> list[Bridge]:
         """List every bridge of the PBX."""
-        return [Bridge.model_validate(item) for item in await self._ask("GET", "bridges")]
+        return _read(_BRIDGES, await self._ask("GET", "bridges"))
 
     async def watch_channel(self, channel: str) -> None:
         """Keep a channel's events coming after it has left our application."""
@@ -183,8 +189,12 @@ class AriHttp:
                 "data": argument,
             },
         )
-        variables = Channel.model_validate(answer).channelvars
-        return str(variables["UNICASTRTP_LOCAL_ADDRESS"]), int(variables["UNICASTRTP_LOCAL_PORT"])
+        variables = _read(_CHANNEL, answer).channelvars
+        try:
+            port = int(variables["UNICASTRTP_LOCAL_PORT"])
+            return str(variables["UNICASTRTP_LOCAL_ADDRESS"]), port
+        except (KeyError, ValueError) as error:
+            raise AsteriskUnknown(f"the media leg has no address: {error!r}") from None
 
     async def create_bridge(self, bridge: str) -> None:
         """Make a mixing bridge; its name says which application owns it."""
@@ -248,3 +258,10 @@ class AriHttp:
             raise AsteriskUnavailable(f"{what}: {error}") from error
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise AsteriskUnknown(f"{what}: {type(error).__name__} {error}") from error
+
+
+def _read(adapter: TypeAdapter[_T], answer: Any) -> _T:
+    try:
+        return adapter.validate_python(answer)
+    except ValidationError as error:
+        raise AsteriskUnknown(f"an answer that ARI does not give: {error.title}") from None
