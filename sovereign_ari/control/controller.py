@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 
 from structlog.contextvars import bound_contextvars
 
 from sovereign_ari.control.live_call import Invitation, LiveCall
 from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
 from sovereign_ari.domain.call import (
     CONGESTION,
     NORMAL_CLEARING,
@@ -41,7 +43,10 @@ from sovereign_ari.wire.ari_messages import (
 
 TICK_S = 0.04
 STOP_WITHIN_S = 8.0
+SWEEP_S = 15.0
+GRACE_S = 2.0  # a channel may be listed before the event that it entered has come
 GONE = 31  # Q.850: normal, unspecified; Asterisk does not say why a channel vanished
+MEDIA_LOST = "Asterisk lost the media leg"
 UNKNOWN_CODEC_CAUSE = 79  # Q.850: service or option not implemented; SIP 501
 
 log = logging.getLogger(__name__)
@@ -61,6 +66,7 @@ class Controller:
         self._by_channel: dict[str, LiveCall] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._connected = asyncio.Event()
 
     @property
     def calls(self) -> list[LiveCall]:
@@ -75,7 +81,8 @@ class Controller:
     def post(self, event: AriEvent) -> None:
         """Route one event of Asterisk. Never waits."""
         match event:
-            case StasisStart(channel=channel, args=(role, *rest)):
+            case StasisStart(channel=channel, args=args):
+                role, *rest = args or ("",)
                 self._on_entered(ChannelId(channel.id), role, rest)
             case ChannelHangupRequest(channel=channel, cause=cause):
                 self._on_gone(channel.id, cause or NORMAL_CLEARING)
@@ -88,32 +95,67 @@ class Controller:
                 pass
 
     async def recover(self) -> None:
-        """Compare our calls with what Asterisk has: after each connect, for events were missed.
+        """Have our calls compared with what Asterisk has: after each connect, events were missed.
 
-        Calls whose channel is gone end. Channels and bridges named by us, or waiting in our
-        application, that belong to no call of ours are left-overs and are removed.
+        Does not wait for it, for events are not read before this returns.
         """
-        ari = self._services.ari
-        application = await ari.application()
-        channels = {channel.id for channel in await ari.channels()}
-        for call in self.calls:
-            if call.channel not in channels:
-                self._tell(call, HungUp(GONE))
-        held = set(application.channel_ids) if application else set()
-        ours = held | {channel for channel in channels if call_of(channel)}
-        strays = [c for c in ours if c not in self._by_channel and call_of(c) not in self._calls]
-        for channel in strays:
-            log.warning("hanging up a channel that no call owns")
-            await ari.hang_up(channel, CONGESTION)
-        for bridge in await ari.bridges():
-            owner = call_of(bridge.id)
-            if owner is not None and owner not in self._calls:
-                await ari.destroy_bridge(bridge.id)
+        self._connected.set()
 
     async def run(self) -> None:
         """Own every call, and let time pass for it, until cancelled. Runs before events come."""
         async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self._sweep(), name="sweep")
             await self._tick()
+
+    async def _sweep(self) -> None:
+        """Compare after each connect, and now and then, for a request may fail or be lost."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_S):
+                    await self._connected.wait()
+            self._connected.clear()
+            try:
+                await self._end_lost_calls()
+                left_over = await self._left_over()
+                if any(left_over):
+                    await asyncio.sleep(GRACE_S)
+                    await self._remove(*map(set.intersection, left_over, await self._left_over()))
+            except SovereignError as error:
+                log.warning("could not compare our calls with Asterisk's: %s", error)
+
+    async def _end_lost_calls(self) -> None:
+        """End the calls that lost a leg without a word."""
+        calls = [(call, call.is_talking) for call in self.calls]
+        channels = {channel.id for channel in await self._services.ari.channels()}
+        for call, talking in calls:
+            if call.channel not in channels:
+                self._tell(call, HungUp(GONE))
+            elif talking and media_channel_of(call.id) not in channels:
+                self._tell(call, Failed(MEDIA_LOST))
+
+    async def _left_over(self) -> tuple[set[str], set[str]]:
+        """Find the channels and bridges of our application that belong to no call of ours.
+
+        Other controllers may share this Asterisk: what is named like a call is not ours for that.
+        """
+        ari, app = self._services.ari, self._services.app
+        application = await ari.application()
+        channels = application.channel_ids if application else ()
+        bridges = [bridge.id for bridge in await ari.bridges() if bridge.name == app]
+        return (
+            {c for c in channels if c not in self._by_channel and call_of(c) not in self._calls},
+            {bridge for bridge in bridges if call_of(bridge) not in self._calls},
+        )
+
+    async def _remove(self, channels: set[str], bridges: set[str]) -> None:
+        for channel in channels:
+            log.warning("hanging up a channel that no call owns")
+            await self._hang_up(ChannelId(channel), CONGESTION)
+        for bridge in bridges:
+            try:
+                await self._services.ari.destroy_bridge(bridge)
+            except SovereignError as error:
+                log.warning("could not remove a bridge: %s", error)
 
     async def _tick(self) -> None:
         while True:
@@ -145,9 +187,7 @@ class Controller:
             case x if x == ARGUMENT_INBOUND and len(rest) >= 4:
                 self._accept(channel, rest)
             case x if x == ARGUMENT_MEDIA:
-                owner = call_of(channel)
-                if owner is not None and owner in self._calls:
-                    self._calls[owner].media_entered.set()
+                self._on_media_entered(channel)
             case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):
                 event: CallEvent = Answered() if role == ARGUMENT_ANSWERED else TimedOut()
                 if call := self._by_channel.get(channel):
@@ -157,6 +197,14 @@ class Controller:
             case _:
                 log.warning("a channel came with an unknown role: %.32s", role)
                 self._refuse(channel, CONGESTION)
+
+    def _on_media_entered(self, channel: ChannelId) -> None:
+        owner = call_of(channel)
+        call = self._calls.get(owner) if owner is not None else None
+        if call is None or call.runner.state in (CallState.ENDING, CallState.ENDED):
+            self._refuse(channel, NORMAL_CLEARING)  # made after we had given it up
+        else:
+            call.media_entered.set()
 
     def _accept(self, channel: ChannelId, rest: list[str]) -> None:
         dialled, codec, caller, presentation = rest[:4]
@@ -172,7 +220,12 @@ class Controller:
         new_id = call_id("inbound", int(now.timestamp() * 1000), services.entropy())
         withheld = presentation.startswith("prohib") or not caller
         invitation = Invitation(channel, dialled, codec, None if withheld else caller)
-        call = LiveCall(new_id, invitation, services)
+        try:
+            call = LiveCall(new_id, invitation, services)
+        except OSError as error:
+            log.error("no socket for a call: %s", error)  # noqa: TRY400  # says all there is
+            self._refuse(channel, CONGESTION)
+            return
         self._calls[new_id] = self._by_channel[channel] = call
         self._start(self._supervise(call), f"call {new_id}")
         self._tell(call, Entered())
@@ -184,10 +237,17 @@ class Controller:
                 await call.runner.run()
             except Exception:  # one call must not end the others
                 log.exception("a call failed")
-                await call.abandon()
+                await self._abandon(call)
             finally:
                 self._calls.pop(call.id, None)
                 self._by_channel.pop(call.channel, None)
+
+    async def _abandon(self, call: LiveCall) -> None:
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                await call.abandon()
+        except Exception:  # the sweep finds what is left
+            log.exception("a call that failed could not be cleaned up")
 
     def _on_gone(self, channel: str, cause: int) -> None:
         if call := self._by_channel.get(channel):
@@ -196,7 +256,7 @@ class Controller:
         owner = call_of(channel)
         if owner is not None and (call := self._calls.get(owner)):
             if channel == media_channel_of(owner) and call.runner.state is not CallState.ENDING:
-                self._tell(call, Failed("Asterisk lost the media leg"))
+                self._tell(call, Failed(MEDIA_LOST))
 
     def _tell(self, call: LiveCall, event: CallEvent) -> None:
         try:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.requests import all_done, regardless
 from sovereign_ari.control.runner import CallRunner
-from sovereign_ari.conversation.dialogue import Dialogue, Reporting
+from sovereign_ari.conversation.dialogue import Dialogue, Ending, Reporting
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.call import (
     CallEvent,
     CallState,
     Command,
     ConversationEnded,
+    Failed,
     MediaOpened,
     Outcome,
     Released,
@@ -39,11 +40,12 @@ from sovereign_ari.domain.records import (
     CallStatus,
     EndReason,
 )
-from sovereign_ari.errors import SovereignError
+from sovereign_ari.errors import AsteriskUnknown
 from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.wire.media_leg import MediaLeg
 
 MEDIA_ENTERS_WITHIN_S = 2.0
+ANSWERED_WITHIN_S = 10.0  # the dialplan's own answer takes milliseconds; its event may be lost
 LAST_WORD_S = 20.0  # the PBX allows this much after the longest call, for a goodbye
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,8 @@ class LiveCall:
             self._hear,
         )
         self._dialogue: Dialogue | None = None
-        self._talking: asyncio.Task[None] | None = None
+        self._talking: asyncio.Task[Ending] | None = None
+        self._answered_by_s: float | None = None
         self._opened_at = services.wall_clock()
 
     @property
@@ -108,6 +111,10 @@ class LiveCall:
         self._leg.poll(now_s)
         if self._dialogue is not None:
             self._dialogue.tick(now_s)
+        if self._answered_by_s is not None and now_s > self._answered_by_s:
+            self._answered_by_s = None
+            if self.runner.state is CallState.ANSWERING:
+                self.runner.post(Failed("the dialplan did not bring the caller back"))
 
     async def abandon(self) -> None:
         """Leave nothing behind after a fault of our own in this call."""
@@ -140,7 +147,10 @@ class LiveCall:
             case Command.STOP_CONVERSATION:
                 await self._stop_conversation()
             case Command.RELEASE:
-                await self._release()
+                try:
+                    await self._release()
+                finally:
+                    self.runner.post(Released())
             case Command.CLOSE_RECORD:
                 self._close_record()
 
@@ -191,9 +201,10 @@ class LiveCall:
                 wall_clock=self._services.wall_clock,
             ),
         )
-        self._talking = asyncio.create_task(self._talk(self._dialogue), name=f"talk {self.id}")
+        self._talking = asyncio.create_task(self._dialogue.run(), name=f"talk {self.id}")
+        self._talking.add_done_callback(self._talked)
         await self._leg.open()
-        _, _, peer, _ = await asyncio.gather(
+        _, _, self._peer, _ = await all_done(
             ari.ring(self.channel),
             ari.watch_channel(self.channel),
             ari.open_external_media(
@@ -201,30 +212,33 @@ class LiveCall:
             ),
             ari.create_bridge(bridge),
         )
-        async with asyncio.timeout(MEDIA_ENTERS_WITHIN_S):
-            await self.media_entered.wait()
+        try:
+            async with asyncio.timeout(MEDIA_ENTERS_WITHIN_S):
+                await self.media_entered.wait()
+        except TimeoutError:
+            raise AsteriskUnknown("the media leg did not enter our application") from None
         await ari.add_to_bridge(bridge, media)
-        self._peer = peer
         self.runner.post(MediaOpened())
 
     async def _answer(self) -> None:
         assert self._route is not None
         assert self._route.assistant is not None
         ari = self._services.ari
-        await asyncio.gather(
+        await all_done(
             ari.set_variable(self.channel, VARIABLE_CALL, self.id),
             ari.set_variable(
                 self.channel, VARIABLE_MAX_S, f"{self._route.assistant.max_duration_s:g}"
             ),
         )
         await ari.continue_in_dialplan(self.channel, ANSWER_CONTEXT, ANSWER_EXTENSION)
+        self._answered_by_s = self._services.clock() + ANSWERED_WITHIN_S
 
     async def _start_conversation(self) -> None:
         assert self._dialogue is not None
         await self._services.ari.add_to_bridge(bridge_of(self.id), self.channel)
-        self._leg.connect(self._peer, self._services.pacer, self.id)
         self.answered_s = self._services.clock()
         self._dialogue.answered()
+        self._leg.connect(self._peer, self._services.pacer, self.id)
         self._services.journal.post(CallAnswered(self.id, self._services.wall_clock()))
 
     async def _say_time_is_up(self) -> None:
@@ -232,9 +246,16 @@ class LiveCall:
         await self._services.ari.add_to_bridge(bridge_of(self.id), self.channel)
         self._dialogue.time_is_up()
 
-    async def _talk(self, dialogue: Dialogue) -> None:
-        ending = await dialogue.run()
-        self.runner.post(ConversationEnded(ending.reason, ending.error))
+    def _talked(self, task: asyncio.Task[Ending]) -> None:
+        """Take the end of the dialogue: without this a fault in it would leave dead air."""
+        if task.cancelled():
+            return
+        if fault := task.exception():
+            log.error("the dialogue failed", exc_info=fault)
+            self.runner.post(Failed(f"the dialogue failed: {type(fault).__name__}"))
+        else:
+            ending = task.result()
+            self.runner.post(ConversationEnded(ending.reason, ending.error))
 
     def _hear(self, frame: bytes, now_s: float) -> None:
         if self._dialogue is not None and self.answered_s is not None:
@@ -247,8 +268,6 @@ class LiveCall:
             self._dialogue.stop_listening()
         self._talking.cancel()
         await asyncio.wait((self._talking,))
-        if not self._talking.cancelled() and (fault := self._talking.exception()):
-            log.error("the dialogue failed", exc_info=fault)
 
     async def _release(self) -> None:
         """Undo everything in Asterisk, whatever of it exists, and let the sockets go."""
@@ -256,13 +275,14 @@ class LiveCall:
         cause = outcome.cause if outcome else 16
         ari = self._services.ari
         self._services.pacer.remove(self.id)
-        await asyncio.gather(
-            _regardless(ari.hang_up(self.channel, cause)),
-            _regardless(ari.hang_up(media_channel_of(self.id))),
-            _regardless(ari.destroy_bridge(bridge_of(self.id))),
-        )
-        self._leg.close()
-        self.runner.post(Released())
+        try:
+            await asyncio.gather(
+                regardless(lambda: ari.hang_up(self.channel, cause)),
+                regardless(lambda: ari.hang_up(media_channel_of(self.id))),
+                regardless(lambda: ari.destroy_bridge(bridge_of(self.id))),
+            )
+        finally:
+            self._leg.close()
 
     def _close_record(self) -> None:
         self._open_record()
@@ -278,9 +298,3 @@ class LiveCall:
                 media=self._leg.facts(),
             )
         )
-
-
-async def _regardless(request: Coroutine[None, None, None]) -> None:
-    """Do what can be done: while a call ends, a refused clean-up must not stop the others."""
-    with suppress(SovereignError):
-        await request

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 
 from sovereign_ari.domain.call import (
     CallEvent,
     CallState,
     Command,
     Failed,
+    HungUp,
     Outcome,
+    Released,
     step,
 )
 from sovereign_ari.errors import CallOverloaded, IllegalTransition, SovereignError
 
 INBOX_LIMIT = 64
 COMMAND_TIMEOUT_S = 10.0
+NEWS_WITHIN_S = 0.25  # between answers and events Asterisk keeps no order
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +46,17 @@ class CallRunner:
         self.state = CallState.NEW
         self.outcome: Outcome | None = None
         self._perform = perform
-        self._inbox: asyncio.Queue[CallEvent] = asyncio.Queue(INBOX_LIMIT)
+        self._inbox: asyncio.Queue[CallEvent] = asyncio.Queue(INBOX_LIMIT + 1)
 
     def post(self, event: CallEvent) -> None:
-        """Deliver an event. Never waits.
+        """Deliver an event. Never waits. There is always room for `Released`, the last one.
 
         Raises:
             CallOverloaded: If the call is `INBOX_LIMIT` events behind.
         """
-        try:
-            self._inbox.put_nowait(event)
-        except asyncio.QueueFull:
-            raise CallOverloaded(f"{INBOX_LIMIT} events waiting") from None
+        if self._inbox.qsize() >= INBOX_LIMIT and not isinstance(event, Released):
+            raise CallOverloaded(f"{INBOX_LIMIT} events waiting")
+        self._inbox.put_nowait(event)
 
     async def run(self) -> None:
         """Handle events until the call has ended."""
@@ -75,5 +78,18 @@ class CallRunner:
             except (SovereignError, TimeoutError) as error:
                 log.warning("%s failed: %s: %s", command.value, type(error).__name__, error)
                 if self.state is not CallState.ENDING:
-                    await self._handle(Failed(f"{command.value}: {error}"))
+                    await self._handle(await self._cause_of(command, error))
                     return
+
+    async def _cause_of(self, command: Command, error: Exception) -> CallEvent:
+        """Tell a fault from a request that failed because the caller had hung up.
+
+        The news of a hang-up may arrive after the refusal that it causes. What else waits is
+        dropped: the call ends in either case.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_WITHIN_S):
+                while True:
+                    if isinstance(event := await self._inbox.get(), HungUp):
+                        return event
+        return Failed(f"{command.value}: {str(error) or type(error).__name__}")

@@ -1,0 +1,174 @@
+"""`FakeAri` that plays the dialplan too, and goes wrong at any step of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.fake_ari import FakeAri
+
+_STEPS = [
+    (r"POST channels/externalMedia", "media"),
+    (r"POST channels/\S+/ring", "ring"),
+    (r"POST applications/\S+/subscription", "watch"),
+    (r"POST bridges/\S+/addChannel", "join"),
+    (r"POST bridges", "bridge"),
+    (r"POST channels/\S+/variable", "variable"),
+    (r"POST channels/\S+/continue", "continue"),
+    (r"DELETE channels/\S+-media", "hang-up-media"),
+    (r"DELETE channels/\S+", "hang-up"),
+    (r"DELETE bridges/\S+", "destroy"),
+]
+
+
+def step_of(what: str, query: Any) -> str:
+    """Name a request by what it does for a call."""
+    step = next((name for pattern, name in _STEPS if re.fullmatch(pattern, what)), what)
+    return "join-media" if step == "join" and query["channel"].endswith("-media") else step
+
+
+@dataclass
+class Pbx(FakeAri):
+    """`FakeAri` that plays the dialplan too, and can hold a request at any step.
+
+    `held` requests wait, before they act, until their event is set. `faults` maps a step to a
+    status, or to 0: act, then drop the connection.
+    """
+
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    mute: set[str] = field(default_factory=set)
+    owned: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
+    garbage: bool = False
+    called: int = 0
+    far_ends: dict[str, socket.socket] = field(default_factory=dict)
+
+    def hold(self, step: str) -> asyncio.Event:
+        self.held[step] = asyncio.Event()
+        return self.held[step]
+
+    async def call(self, caller: str, codec: str = "ulaw") -> None:
+        self.called += 1
+        self.channels[caller] = "Ring"
+        self.owned.add(caller)
+        await self.enter(caller, "inbound", "1000", codec, "+31200000000", "allowed")
+
+    async def enter(self, channel: str, *args: str) -> None:
+        event = {"type": "StasisStart", "args": args, "channel": self.channel(channel)}
+        if args[0] not in self.mute:
+            await self.push(event)
+
+    async def hang_up(self, channel: str, cause: int = 16) -> None:
+        if self.channels.pop(channel, None) is None:
+            return
+        self.owned.discard(channel)
+        if far_end := self.far_ends.pop(channel, None):
+            far_end.close()
+        event = {"cause": cause, "channel": self.channel(channel)}
+        for kind in ("ChannelHangupRequest", "ChannelDestroyed"):
+            await self.push({"type": kind, **event})
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.removeprefix("/ari/")
+        if path == "events":
+            return await super().handle(request)
+        self._tasks.add(task := asyncio.create_task(self._answer(request, path)))
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)  # a client that has gone away stops nothing
+
+    async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
+        what = f"{request.method} {path}"
+        step = step_of(what, request.query)
+        if (gate := self.held.get(step)) is not None:
+            self.waiting.append(step)
+            await gate.wait()
+        if self.garbage:
+            return web.json_response([{"nothing": 1}, None])
+        fault = self.faults.get(step)
+        if fault:
+            self.requests.append(what)
+            return web.json_response({"message": "refused"}, status=fault)
+        if fault == 0:
+            self.drop_after_acting.add(what)
+        return await super().handle(request)
+
+    def _act(self, method: str, path: list[str], query: Any) -> web.Response:
+        match method, path:
+            case "GET", _:
+                return self._tell(path) or super()._act(method, path, query)
+            case "POST", ["channels", "externalMedia"]:
+                return self._open_media(query["channelId"])
+            case "POST", ["channels", channel, *rest] if channel in self.channels:
+                if rest == ["continue"]:
+                    self._later(self.enter(channel, "answered"))
+                return web.Response(status=204)
+            case "POST", ["applications", _, "subscription"] if (
+                query["eventSource"].removeprefix("channel:") in self.channels
+            ):
+                return web.json_response({"name": self.app})
+            case "POST", ["bridges", _, "addChannel"] if query["channel"] in self.channels:
+                return super()._act(method, path, query)
+            case "POST", ["bridges"]:
+                self.names[query["bridgeId"]] = query["name"]
+                return super()._act(method, path, query)
+            case "POST", _:
+                return web.json_response({"message": "not found"}, status=404)
+            case "DELETE", ["channels", channel] if channel in self.channels:
+                self._later(self.hang_up(channel))
+                return web.Response(status=204)
+            case _:
+                return super()._act(method, path, query)
+
+    def _tell(self, path: list[str]) -> web.Response | None:
+        match path:
+            case ["applications", _]:
+                body = {"name": self.app, "channel_ids": sorted(self.owned), "bridge_ids": []}
+                return web.json_response(body)
+            case ["bridges"]:
+                names = {bridge: self.names.get(bridge, self.app) for bridge in self.bridges}
+                return web.json_response([{"id": b, "name": names[b]} for b in self.bridges])
+            case _:
+                return None
+
+    def _open_media(self, channel: str) -> web.Response:
+        self.channels[channel] = "Up"
+        self.owned.add(channel)
+        far_end = self.far_ends[channel] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        far_end.bind(("127.0.0.1", 0))
+        variables = {
+            "UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1",
+            "UNICASTRTP_LOCAL_PORT": str(far_end.getsockname()[1]),
+        }
+        self._later(self.enter(channel, "media"))
+        return web.json_response(self.channel(channel, channelvars=variables))
+
+    def _later(self, work: Any) -> None:
+        """Do something without an order between it and the answer, as Asterisk does."""
+        self._tasks.add(task := asyncio.create_task(work))
+        task.add_done_callback(self._tasks.discard)
+
+    def leave_over(self, *channels: str, bridge: str | None = None) -> None:
+        """Own what a controller of our name made in a former life."""
+        self.channels |= dict.fromkeys(channels, "Up")
+        self.owned |= set(channels)
+        if bridge:
+            self.bridges[bridge] = set(channels)
+
+    def forget_everything(self) -> None:
+        """Restart, or let go of what was put there by hand."""
+        self.channels.clear()
+        self.bridges.clear()
+        self.owned.clear()
+        for far_end in self.far_ends.values():
+            far_end.close()
+        self.far_ends.clear()
+
+    def __post_init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
