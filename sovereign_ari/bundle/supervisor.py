@@ -62,6 +62,7 @@ class Supervisor:
         self._say = say
         self._data = DataDir(settings.data_dir)
         self._facts: Facts | None = None
+        self._calls: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
 
@@ -83,6 +84,7 @@ class Supervisor:
                     self._facts = None
                     self._data.withdraw()
                     await self._end(family)
+                    await cancelled(self._calls)
         finally:
             self._data.unlock()
 
@@ -106,7 +108,6 @@ class Supervisor:
         began = time.monotonic()
         starting = asyncio.create_task(self._start(family), name="start")
         stopping = asyncio.ensure_future(self._stop.wait())
-        calls: asyncio.Task[None] | None = None
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not starting.done():
@@ -119,10 +120,11 @@ class Supervisor:
             took_s = time.monotonic() - began
             for line in banner(facts, took_s, new_key, has_provider=has_provider):
                 self._say(line)
-            calls = asyncio.create_task(follow_calls(facts.database_url, self._say), name="calls")
+            following = follow_calls(facts.database_url, self._say)
+            self._calls = asyncio.create_task(following, name="calls")
             await stopping
         finally:
-            await cancelled(starting, stopping, calls)
+            await cancelled(starting, stopping)
 
     def _announce(self) -> None:
         if self._facts is not None:
@@ -214,7 +216,10 @@ class Supervisor:
         await family.stop(controllers, self._settings.drain_timeout_s + _GRACE_S)
         await family.stop([name for name in names if name in ("api", "worker")], _STOP_S)
         await family.stop(["asterisk"], _STOP_S)
+        await cancelled(self._calls)
         await family.stop(["postgres"], _STOP_S)
+        if controllers:
+            self._say("everything has stopped")
 
 
 async def _answering(urls: Sequence[str], timeout_s: float) -> None:

@@ -18,8 +18,8 @@ def test_an_ended_call_is_one_line() -> None:
         "end_reason": "user_hangup",
     }
     assert call_line(json.dumps(payload), "12:00:00") == (
-        "12:00:00  call-inbound-01m7yg0rjd6j21mg3f8mq1ftwd  ended        to +31201234567  Demo  12 s"
-        "  (user_hangup)"
+        "12:00:00  call-inbound-01m7yg0rjd6j21mg3f8mq1ftwd  ended        to +31201234567"
+        "  Demo  12 s  (user_hangup)"
     )
 
 
