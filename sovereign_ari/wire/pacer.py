@@ -60,6 +60,7 @@ class _Line:
 
     def __init__(self, source: PacketSource, fileno: int, peer: tuple[str, int]) -> None:
         self.source = source
+        self.failed = False
         host, port = peer
         self.peer = _FAMILY.pack(socket.AF_INET) + _ADDRESS.pack(port, socket.inet_aton(host))
         # A descriptor of our own: the event loop may close its one without asking this thread.
@@ -77,6 +78,7 @@ class Pacer:
         late_ticks: Slots that began more than 5 ms late.
         latest_s: The worst of them.
         send_errors: Packets that the system refused, e.g. for a full buffer.
+        faults: Packets that a source failed to make.
     """
 
     def __init__(self) -> None:
@@ -89,6 +91,7 @@ class Pacer:
         self.late_ticks = 0
         self.latest_s = 0.0
         self.send_errors = 0
+        self.faults = 0
 
     def start(self) -> None:
         """Begin to tick."""
@@ -151,7 +154,14 @@ class Pacer:
             self.latest_s = max(self.latest_s, late_s)
 
     def _send(self, line: _Line, now_s: float) -> None:
-        packet = line.source.next_packet(now_s)
+        try:
+            packet = line.source.next_packet(now_s)
+        except Exception:  # this thread is the voice of every other call
+            self.faults += 1
+            if not line.failed:
+                log.exception("a call has no packet to send")
+            line.failed = True
+            return
         peer = line.peer
         if _sendto(line.fileno, packet, len(packet), socket.MSG_DONTWAIT, peer, len(peer)) < 0:
             self.send_errors += 1

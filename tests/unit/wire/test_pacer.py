@@ -84,5 +84,25 @@ def test_calls_are_spread_over_the_slots(
     assert max(counts) - min(counts) <= 1
 
 
+class Broken(Counting):
+    """A source with a bug."""
+
+    def next_packet(self, now_s: float) -> bytes:
+        super().next_packet(now_s)
+        raise ValueError("a bug")
+
+
+def test_a_source_that_fails_silences_no_other_call(
+    pacer: Pacer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    broken, sound = Broken(), Counting()
+    for name, source in (("broken", broken), ("sound", sound)):
+        pacer.add(name, source, ours.fileno(), theirs.getsockname())
+    assert [theirs.recv(100) for _ in range(10)] == [str(n).encode() for n in range(1, 11)]
+    assert len(broken.times_s) > 1  # it is asked again, for it may recover
+    assert pacer.faults == len(broken.times_s)
+
+
 def test_removing_what_is_not_there_is_harmless(pacer: Pacer) -> None:
     pacer.remove("nobody")
