@@ -55,6 +55,7 @@ class MediaLeg:
         self._socket = RtpSocket(self._on_packet, address)
         self._first_sent_s: float | None = None
         self._last_sent_s: float | None = None
+        self._begun = False  # until this reply puts something, what leaves is of the one before
 
     @property
     def local(self) -> tuple[str, int]:
@@ -111,7 +112,7 @@ class MediaLeg:
         marker = False
         if frame is None:
             frame = self._silence
-        else:
+        elif self._begun:
             marker = self._first_sent_s is None
             if marker:
                 self._first_sent_s = now_s
@@ -130,10 +131,12 @@ class MediaLeg:
     def begin(self) -> None:
         """Start a reply."""
         self._playout.clear()
+        self._begun = False
         self._first_sent_s = self._last_sent_s = None
 
     def put(self, audio: bytes) -> None:
         """Append encoded audio."""
+        self._begun = True
         self._playout.put(audio)
 
     def end(self) -> None:
@@ -155,7 +158,7 @@ class MediaLeg:
     @property
     def sent_bytes(self) -> int:
         """How much of this reply has left."""
-        return self._playout.segment_played_bytes
+        return self._playout.segment_played_bytes if self._begun else 0
 
     @property
     def queued_s(self) -> float:

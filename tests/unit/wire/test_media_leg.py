@@ -1,0 +1,59 @@
+"""What a leg says of the reply it is sending, and not of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sovereign_ari.conversation.voice import Speech
+from sovereign_ari.media.pcm import PCM_8K, ULAW_8K
+from sovereign_ari.wire.media_leg import MediaLeg
+from tests.support.scripted_speech import ScriptedTts
+
+LOUD = b"\x10" * 160
+
+
+@pytest.fixture
+def leg() -> Iterator[MediaLeg]:
+    leg = MediaLeg(ULAW_8K, "127.0.0.1", 1, lambda: 0.0, lambda frame, now_s: None)
+    yield leg
+    leg.close()
+
+
+def say(leg: MediaLeg, frames: int, played: int) -> None:
+    leg.begin()
+    leg.put(LOUD * frames)
+    for number in range(played):
+        leg.next_packet(number * 0.02)
+
+
+def test_a_reply_that_has_put_nothing_has_sent_nothing(leg: MediaLeg) -> None:
+    say(leg, 10, 10)
+    leg.begin()
+    assert leg.sent_bytes == 0
+    leg.put(LOUD)
+    assert leg.sent_bytes == 0
+    leg.next_packet(1.0)
+    assert leg.sent_bytes == 160
+    leg.cut()
+    assert leg.sent_bytes == 160
+
+
+async def test_a_sentence_that_never_sounded_was_not_heard(leg: MediaLeg) -> None:
+    say(leg, 10, 10)
+    speech = Speech(ScriptedTts(), leg, lambda: 0.0)
+    speech.play("Nobody hears this.", b"", PCM_8K)
+    assert speech.heard == ""
+
+
+def test_the_fading_end_of_a_reply_is_not_the_beginning_of_the_next(leg: MediaLeg) -> None:
+    say(leg, 10, 5)
+    leg.cut()
+    leg.begin()
+    leg.next_packet(1.0)
+    assert leg.first_sent_s is None
+    assert leg.last_sent_s is None
+    leg.put(LOUD)
+    leg.next_packet(2.0)
+    assert (leg.first_sent_s, leg.last_sent_s) == (2.0, 2.0)
