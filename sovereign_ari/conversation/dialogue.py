@@ -136,6 +136,9 @@ class Dialogue:
         self._reply_task: asyncio.Task[ReplyEnd] | None = None
         self._closing = False
         self._apologising = False
+        self._line: str | None = None  # what the latest reply says, unless the model does
+        self._cut_off: Reply | None = None  # what may be said again
+        self._repeated = False
         self._stt_final_s: float | None = None
         self._flush_sent_s = 0.0
         self._last_frame_s = self._clock()
@@ -246,7 +249,10 @@ class Dialogue:
                     self._mouth.resume()
                     self._reporting.note("false_interruption", {})
                 case Decision.INTERRUPT:
+                    self._cut_off = self._reply
                     self._cut()
+                case Decision.REPEAT:
+                    self._repeat()
                 case Decision.FLUSH:
                     self._flush_sent_s = self._clock()
                     self._ears.flush()
@@ -258,7 +264,20 @@ class Dialogue:
     def _answer(self, turn: EndTurn) -> None:
         self._cut()
         self._history.append(Message("user", turn.text))
+        self._repeated = False
         self._begin(turn, None)
+
+    def _repeat(self) -> None:
+        """Say again what a noise cut off: only once, for the noise may go on."""
+        reply, self._cut_off = self._cut_off, None
+        if reply is None or self._repeated:
+            return
+        self._repeated = True
+        if heard := reply.speech.heard:
+            if heard == reply.log.thought.text.strip():
+                return
+            self._history.pop()
+        self._begin(None, self._line)
 
     def _begin(self, turn: EndTurn | None, line: str | None) -> None:
         """Start a reply: to a turn of the caller, or with a line of our own."""
@@ -272,11 +291,12 @@ class Dialogue:
             stt_final_s=self._stt_final_s if turn else None,
         )
         self._number += 1
+        self._line = line
         speech = Speech(self._providers.tts, self._mouth, self._clock)
         self._mouth.resume()
         self._turns.agent_began()
         self._reply = Reply(log_entry, speech, self._thinker, self._on_closing)
-        self._report(self._reply)
+        self._report(log_entry, speech)
         self._reply_task = self._tasks.create_task(
             self._reply.run(self._history, line, self._assistant.end_call_message or FAREWELL),
             name="reply",
@@ -324,7 +344,7 @@ class Dialogue:
         providers = self._providers
         speech = Speech(providers.tts, self._mouth, self._clock)
         self._mouth.resume()
-        if not (voice_works and await _said_in_time(speech, APOLOGY)):
+        if not (voice_works and await speech.said_within(APOLOGY, APOLOGY_TIMEOUT_S)):
             speech.cut()
             speech = Speech(providers.tts, self._mouth, self._clock)
             speech.play(APOLOGY, providers.apology, providers.apology_format)
@@ -357,15 +377,15 @@ class Dialogue:
         self._history.extend(reply.log.thought.messages)
         if heard := reply.speech.heard:
             self._history.append(Message("assistant", heard))
-        self._report(reply)
+        self._report(reply.log, reply.speech)
 
-    def _report(self, reply: Reply) -> None:
+    def _report(self, entry: TurnLog, speech: Speech | None) -> None:
         self._reporting.turn(
-            reply.log.record(
+            entry.record(
                 self._call_id,
                 answered_s=self._answered_s,
                 models=self._models,
-                speech=reply.speech,
+                speech=speech,
                 mouth=self._mouth,
             )
         )
@@ -377,22 +397,4 @@ class Dialogue:
         self._turns.forget()
         entry = TurnLog(self._number, self._reporting.wall_clock(), text)
         self._number += 1
-        self._reporting.turn(
-            entry.record(
-                self._call_id,
-                answered_s=self._answered_s,
-                models=self._models,
-                speech=None,
-                mouth=self._mouth,
-            )
-        )
-
-
-async def _said_in_time(speech: Speech, text: str) -> bool:
-    """Synthesise a last word; False when that fails as well."""
-    try:
-        async with asyncio.timeout(APOLOGY_TIMEOUT_S):
-            await speech.say(text)
-    except (ProviderError, TimeoutError):
-        return False
-    return True
+        self._report(entry, None)

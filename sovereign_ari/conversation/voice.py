@@ -79,6 +79,15 @@ class Speech:
             self.failed = True
             raise
 
+    async def said_within(self, text: str, timeout_s: float) -> bool:
+        """Synthesise a last word; False when that fails as well, or takes too long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.say(text)
+        except (ProviderError, TimeoutError):
+            return False
+        return True
+
     async def _synthesise(self, text: str) -> None:
         converter = Converter(self._tts.audio, self._mouth.audio)
         timeout_s = FIRST_AUDIO_TIMEOUT_S

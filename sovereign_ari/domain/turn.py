@@ -12,6 +12,9 @@ While the agent speaks or thinks, interruption has two steps. Two loud frames *p
                                             words resume, and so does the false-interruption
                                             time-out
 
+An interruption that turns out to have been no words at all is followed by *repeat*: otherwise the
+caller would wait for an answer, and the agent for the caller.
+
 Times are seconds on any monotonic clock.
 """
 
@@ -45,6 +48,7 @@ class Decision(Enum):
     INTERRUPT = "interrupt"
     FLUSH = "flush"
     SILENCE = "silence"
+    REPEAT = "repeat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class TurnTaker:
         self._last_voiced_s = now_s
         self._flushed = False
         self._flushes_out = 0
+        self._late_flushes = 0
+        self._cut_unheard = False  # the agent was interrupted before any word was recognised
 
     @property
     def flushes_out(self) -> int:
@@ -105,6 +111,7 @@ class TurnTaker:
     def agent_began(self) -> None:
         """Note that a reply is being prepared or spoken."""
         self._agent_active = True
+        self._cut_unheard = False
 
     def agent_ended(self, now_s: float) -> None:
         """Note that the last of the reply was heard."""
@@ -132,6 +139,9 @@ class TurnTaker:
         text = text.strip()
         if flushed:
             self._flushes_out = max(0, self._flushes_out - 1)
+        if self._late_flushes:  # it is about a turn that has ended by its longest delay
+            self._late_flushes -= flushed
+            return self._decide(now_s)
         if final:
             self._partial = ""
             if text:
@@ -157,6 +167,7 @@ class TurnTaker:
         silence_s = now_s - self._last_voiced_s + SLACK_S
         if self._confirmed():
             self._agent_active = self._paused = False
+            self._cut_unheard = not self.text
             decisions.append(Decision.INTERRUPT)
         elif self._harmless(silence_s):
             self._paused = False
@@ -210,11 +221,15 @@ class TurnTaker:
             return [self._end_turn()]
         if not text and self._flushes_out == 0:
             self.forget()  # a noise
+            if self._cut_unheard:
+                self._cut_unheard = False
+                return [Decision.REPEAT]
         return []
 
     def _end_turn(self) -> EndTurn:
         stopped_s = self._last_voiced_s if self._in_speech else (self._words_at_s or 0.0)
         turn = EndTurn(self.text, stopped_s)
+        self._late_flushes = self._flushes_out
         self.forget()
         self._agent_active = True
         return turn
