@@ -25,7 +25,7 @@ from sovereign_ari.errors import SetupFailed
 
 ROLE = "sovereign"
 DATABASE = "sovereign"
-MINIMUM_MAJOR = 13
+MINIMUM_MAJOR = 14
 _OS_USER = "postgres"
 _ELSEWHERE = Path("/var/lib/sovereign-ari")
 _POLL_S = 0.02

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from sovereign_ari.bundle.asterisk import BundledAsterisk, find_program
 from sovereign_ari.bundle.asterisk_config import PbxValues
@@ -22,6 +23,9 @@ from tests.support.sip_caller import CallRejected, Line, SipCaller
 
 START_TIMEOUT_S = 60.0
 DEADLINE_S = 10.0
+POLL_S = 0.02
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bundle")]
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,22 @@ class Application:
     async def open(self, name: str) -> None:
         self._socket = await self._session.ws_connect(f"{self._url}/events?app={name}")
 
+    async def close(self, name: str) -> None:
+        """Leave, end every call, and wait until the PBX, which others share, has forgotten us."""
+        assert self._socket is not None
+        await self._socket.close()
+        async with self._session.get(f"{self._url}/channels") as answer:
+            left = [channel["id"] for channel in await answer.json()]
+        for channel in left:
+            async with self._session.delete(f"{self._url}/channels/{channel}") as answer:
+                assert answer.status in (204, 404), await answer.text()
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                async with self._session.get(f"{self._url}/applications/{name}") as answer:
+                    if answer.status == 404:
+                        return
+                await asyncio.sleep(POLL_S)
+
     async def next(self, kind: str) -> dict[str, Any]:
         assert self._socket is not None
         async with asyncio.timeout(DEADLINE_S):
@@ -100,6 +120,7 @@ async def application(running: RunningPbx, name: str = "sovereign") -> AsyncIter
         app = Application(session, running.pbx.ari_url)
         await app.open(name)
         yield app
+        await app.close(name)
 
 
 async def answered_by(app: Application, channel: str, max_s: str = "60") -> dict[str, Any]:
@@ -115,15 +136,19 @@ async def answered_by(app: Application, channel: str, max_s: str = "60") -> dict
     return event
 
 
-@pytest.fixture(scope="module")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pbx")
-
-
-@pytest.fixture
-async def pbx(shared_folder: Path) -> AsyncIterator[RunningPbx]:
-    async with running(shared_folder) as found:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pbx(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningPbx]:
+    """One for all tests that need nothing unusual: to start one takes seconds."""
+    async with running(tmp_path_factory.mktemp("pbx")) as found:
         yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def no_task_outlives_its_test(pbx: RunningPbx) -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    leaked = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not leaked, f"leaked tasks: {[task.get_name() for task in leaked]}"
 
 
 def codecs_of(answer: str) -> list[str]:
@@ -239,9 +264,7 @@ async def test_the_longest_duration_ends_in_the_application_and_then_in_a_hang_u
             await answered_by(app, start["channel"]["id"], max_s="0.3")
             event = await app.next("StasisStart")
             assert event["args"] == ["timeout"]
-            await app.post(
-                f"channels/{start['channel']['id']}/continue",
-            )
+            await app.post(f"channels/{start['channel']['id']}/continue")
             assert (await call.ended()).by == "far end"
 
 

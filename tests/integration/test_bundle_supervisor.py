@@ -24,6 +24,8 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 40.0
 POLL_S = 0.05
 
+pytestmark = pytest.mark.xdist_group("bundle")
+
 
 def environment(data: Path, **extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
