@@ -28,6 +28,7 @@ from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.conversation.dialogue import APOLOGY, Providers
 from sovereign_ari.domain.agent import Assistant, Config, Route
+from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
 from sovereign_ari.media.pcm import AudioFormat
@@ -43,6 +44,9 @@ from sovereign_ari.work.worker import work
 SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
 HEARTBEAT_S = 2.0
 JOURNAL_CLOSES_WITHIN_S = 5.0
+
+_NO_WRITES_NOW = (asyncpg.ReadOnlySQLTransactionError, asyncpg.TransactionRollbackError)
+"""What PostgreSQL says during a fail-over, and to one of two who wait for each other."""
 
 _P = TypeVar("_P")
 
@@ -152,16 +156,16 @@ async def run_controller(settings: Settings) -> None:
                 group.create_task(controller.run(), name="controller"),
                 group.create_task(events.run(), name="ari-events"),
                 group.create_task(measure_loop_lag(metrics.loop_lag_s.observe), name="loop-lag"),
-                group.create_task(_beat(pool, settings.ari_app), name="heartbeat"),
+                group.create_task(
+                    _beat(pool, settings.ari_app, controller.call_ids), name="heartbeat"
+                ),
             ]
             writing = group.create_task(writer.run(), name="journal")
             await stop.wait()
             await controller.drain(settings.drain_timeout_s)
             for task in background:
                 task.cancel()
-            writer.close()
-            await asyncio.wait({writing}, timeout=JOURNAL_CLOSES_WITHIN_S)
-            writing.cancel()
+            await _finish(writer, writing)
 
 
 async def run_api(settings: Settings) -> None:
@@ -206,23 +210,35 @@ async def _write(pool: asyncpg.Pool, entries: Sequence[JournalEntry]) -> None:
     try:
         async with pool.acquire() as connection:
             await write_entries(connection, entries)
-    except UNAVAILABLE as error:
+    except (*UNAVAILABLE, *_NO_WRITES_NOW) as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
     except (asyncpg.PostgresError, ValueError, TypeError) as error:
         raise Bug(f"{type(error).__name__}: {error}") from error
 
 
-async def _beat(pool: asyncpg.Pool, app: str) -> None:
-    """Say every two seconds that this controller lives; first close what its last life left."""
+async def _finish(writer: JournalWriter, writing: asyncio.Task[None]) -> None:
+    """Let the journal write what waits, for as long as a stop may take."""
+    writer.close()
+    await asyncio.wait({writing}, timeout=JOURNAL_CLOSES_WITHIN_S)
+    writing.cancel()
+    if len(writer):
+        _log.error("%d entries of the journal were not written", len(writer))
+
+
+async def _beat(pool: asyncpg.Pool, app: str, live_calls: Callable[[], list[CallId]]) -> None:
+    """Say every two seconds that this controller lives; first close what its last life left.
+
+    Whatever the database says to it, no call may end for it.
+    """
     first = True
     while True:
         try:
             async with pool.acquire() as connection:
                 if first:
-                    await controllers_table.close_calls_of(connection, app)
+                    await controllers_table.close_calls_of(connection, app, keep=live_calls())
                     first = False
                 await controllers_table.beat(connection, app, node="local", capacity=100)
-        except UNAVAILABLE as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("heartbeat: %s: %s", type(error).__name__, error)
         await asyncio.sleep(HEARTBEAT_S)
 

@@ -73,6 +73,10 @@ class Controller:
         """Every call that Asterisk may hold something of."""
         return list(self._calls.values())
 
+    def call_ids(self) -> list[CallId]:
+        """Name every call in `calls`."""
+        return list(self._calls)
+
     @property
     def draining(self) -> bool:
         """Whether new calls are refused."""
