@@ -9,7 +9,6 @@ import random
 import shlex
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+
+from sovereign_ari.bundle.ports import SIP, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 90.0
@@ -188,9 +189,9 @@ def _environment(data_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
     first = 10_000 + _RTP_PORTS * random.SystemRandom().randrange(40)
     chosen = {
         "SOVEREIGN_DATA_DIR": str(data_dir),
-        "SOVEREIGN_API_PORT": str(_free_port(socket.SOCK_STREAM)),
-        "SOVEREIGN_SIP_PORT": str(_free_port(socket.SOCK_DGRAM)),
-        "SOVEREIGN_ARI_PORT": str(_free_port(socket.SOCK_STREAM)),
+        "SOVEREIGN_API_PORT": str(free_port("127.0.0.1")),
+        "SOVEREIGN_SIP_PORT": str(free_port("127.0.0.1", SIP)),
+        "SOVEREIGN_ARI_PORT": str(free_port("127.0.0.1")),
         "SOVEREIGN_RTP_PORTS": f"{first}-{first + _RTP_PORTS - 1}",
         "PYTHONPATH": str(REPOSITORY),
     }
@@ -243,12 +244,6 @@ async def _stop(process: asyncio.subprocess.Process, output: Path) -> int:
 def _read_json(file: Path) -> Json | None:
     """Read a file that another process may not have written yet."""
     return dict(json.loads(file.read_text())) if file.is_file() else None
-
-
-def _free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _lives(pid: int) -> bool:
