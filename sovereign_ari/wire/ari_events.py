@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from sovereign_ari.errors import SovereignError
+from sovereign_ari.errors import AsteriskUnavailable, SovereignError
 from sovereign_ari.wire.ari_http import AriAddress
 from sovereign_ari.wire.ari_messages import (
     ApplicationReplaced,
@@ -86,22 +86,27 @@ class AriEvents:
             async for message in socket:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     self.garbage += 1
-                elif not self._take(message.data):
-                    break
+                else:
+                    self._take(message.data)
         log.warning("ari events closed")
 
-    def _take(self, text: str) -> bool:
-        """Decode and post one frame; False when the socket has become useless."""
+    def _take(self, text: str) -> None:
+        """Decode and post one frame.
+
+        Raises:
+            AsteriskUnavailable: If the socket has become useless. The delay before the next one
+                grows, so that two controllers of one name do not take turns ten times a second.
+        """
         try:
             event = decode_event(text)
         except AriGarbage:
             self.garbage += 1
             if self.garbage == 1 or self.garbage % 1000 == 0:
                 log.warning("ari events: dropped %d frames that are no events", self.garbage)
-            return True
+            return
         if isinstance(event, ApplicationReplaced):
-            log.error("another controller took over the application %s", self._address.app)
-            return False
+            raise AsteriskUnavailable(
+                f"another controller took over the application {self._address.app}"
+            )
         if event is not None:
             self._post(event)
-        return True

@@ -36,10 +36,14 @@ class RtpSocket(asyncio.DatagramProtocol):
         self.malformed = 0
         self.strangers = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EF)
-        self._socket.bind((address, 0))
+        try:
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EF)
+            self._socket.bind((address, 0))
+        except OSError:
+            self._socket.close()
+            raise
 
     @property
     def local(self) -> tuple[str, int]:

@@ -255,6 +255,17 @@ async def test_a_call_that_comes_while_we_reconnect_is_taken(it: World) -> None:
     await it.all_ended()
 
 
+async def test_who_is_replaced_does_not_fight_for_the_application(it: World) -> None:
+    waited_s = 0.0
+    for connects in range(2, 6):
+        await until(lambda: it.pbx.sockets)
+        await it.pbx.push({"type": "ApplicationReplaced", "application": "sovereign"})
+        began_s = asyncio.get_running_loop().time()
+        await until(lambda connects=connects: it.pbx.connects == connects)
+        waited_s = asyncio.get_running_loop().time() - began_s
+    assert waited_s > 1.0
+
+
 # What others left, and what others own.
 
 

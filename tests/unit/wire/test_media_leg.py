@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -60,3 +61,9 @@ def test_the_fading_end_of_a_reply_is_not_the_beginning_of_the_next(leg: MediaLe
     leg.put(LOUD)
     leg.next_packet(2.0)
     assert times(leg) == (2.0, 2.0)
+
+
+def test_an_address_that_is_not_ours_leaves_no_socket() -> None:
+    with pytest.raises(OSError, match="assign"):
+        MediaLeg(ULAW_8K, "192.0.2.1", 1, lambda: 0.0, lambda frame, now_s: None)
+    gc.collect()  # an open socket would warn, and a warning is an error
