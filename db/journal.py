@@ -80,7 +80,8 @@ async def _open(connection: asyncpg.Connection, entry: CallOpened) -> None:
             INSERT INTO calls (id, created_at, direction, controller, caller, dialled, codec,
                                organisation_id, number_id, assistant_id, assistant_name, status)
             VALUES ($1, $2, $3, $4, $5, $6, $7,
-                    coalesce(nullif($8, '')::uuid, (SELECT id FROM organisations WHERE is_operator)),
+                    coalesce(nullif($8, '')::uuid,
+                             (SELECT id FROM organisations WHERE is_operator)),
                     $9, $10, $11, 'ringing')
             ON CONFLICT (id) DO NOTHING
             {CHANGED}
