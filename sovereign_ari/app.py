@@ -26,7 +26,7 @@ from sovereign_ari import __version__, log
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
-from sovereign_ari.conversation.dialogue import APOLOGY, Providers
+from sovereign_ari.conversation.terms import APOLOGY, Providers
 from sovereign_ari.domain.agent import Assistant, Config, Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry

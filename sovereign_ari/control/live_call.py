@@ -11,7 +11,8 @@ from typing import Any
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.requests import all_done, regardless
 from sovereign_ari.control.runner import CallRunner
-from sovereign_ari.conversation.dialogue import Dialogue, Ending, Reporting
+from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.terms import Ending, Reporting
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.call import (
     CallEvent,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sovereign_ari.conversation.dialogue import Providers
+from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.wire.ari_http import AriHttp

@@ -9,83 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 
 from sovereign_ari.conversation.ears import Ears
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
+from sovereign_ari.conversation.terms import (
+    APOLOGY,
+    FAREWELL,
+    TIME_IS_UP,
+    Ending,
+    Providers,
+    Reporting,
+)
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tools import offered
 from sovereign_ari.conversation.turn_log import TurnLog
 from sovereign_ari.conversation.voice import Speech
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId
-from sovereign_ari.domain.records import EndReason, TurnRecord
+from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.transcode import silence_frame
 from sovereign_ari.speech.base import (
-    LanguageModel,
     Message,
-    SpeechToText,
-    TextToSpeech,
     Transcript,
 )
 
 STT_ANSWER_TIMEOUT_S = 6.0
 GAP_S = 0.08  # a caller's line that sends nothing for longer is heard as silent, as it is meant
 APOLOGY_TIMEOUT_S = 3.0
-FAREWELL = "Goodbye."
-TIME_IS_UP = "I am sorry, our time is up. Goodbye."
-APOLOGY = "I am sorry, something went wrong on our side. Please call again later. Goodbye."
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Providers:
-    """Who listens, thinks and speaks in this call.
-
-    Attributes:
-        stt: Recogniser.
-        llm: Language model.
-        tts: Synthesiser.
-        apology: `APOLOGY` spoken beforehand, PCM16 in `apology_format`, for when `tts` fails.
-    """
-
-    stt: SpeechToText
-    llm: LanguageModel
-    tts: TextToSpeech
-    apology: bytes
-    apology_format: AudioFormat
-
-
-@dataclass(frozen=True, slots=True)
-class Reporting:
-    """What the dialogue tells, and the clocks it tells it by.
-
-    Attributes:
-        turn: Takes the record of a turn, again each time it changes. Must not wait.
-        note: Takes a kind and facts for the timeline. Must not wait.
-        clock: Monotonic seconds.
-        wall_clock: Aware UTC.
-    """
-
-    turn: Callable[[TurnRecord], None]
-    note: Callable[[str, Mapping[str, object]], None]
-    clock: Callable[[], float]
-    wall_clock: Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a conversation is over."""
-
-    reason: EndReason
-    error: str | None = None
 
 
 class Dialogue:
@@ -374,7 +330,7 @@ class Dialogue:
         self._reply = None
         self._reply_task = None
         reply.log.reply_ended_s = self._mouth.last_sent_s
-        self._history.extend(reply.log.thought.messages)
+        self._history.extend(reply.log.thought.for_history())
         if heard := reply.speech.heard:
             self._history.append(Message("assistant", heard))
         self._report(reply.log, reply.speech)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sovereign_ari.conversation.sentences import SentenceSplitter
@@ -32,12 +32,13 @@ class Thought:
     Attributes:
         text: Everything the model wrote.
         tool_calls: `{id, name, arguments, result}` of each tool.
-        messages: Tool calls and results, as later prompts need them.
+        messages: Tool calls, what was said before each, and results: for the next round.
         hang_up: Whether the model called `end_call`.
         first_token_s: When its first token or tool call came.
         first_piece_s: When the first speakable piece was complete.
         input_tokens: As counted by the provider; 0 when it does not count.
         output_tokens: Likewise.
+        told_chars: How much of `text` stands in `messages`.
     """
 
     text: str = ""
@@ -48,6 +49,14 @@ class Thought:
     first_piece_s: float | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    told_chars: int = 0
+
+    def for_history(self) -> list[Message]:
+        """Tool calls and results without what was said beside them: that is kept as heard."""
+        return [
+            message if message.role == "tool" else replace(message, content="")
+            for message in self.messages
+        ]
 
 
 class Thinker:
@@ -140,7 +149,9 @@ class Thinker:
             raise _TooSlow(f"{self.label} wrote nothing for {timeout_s:g} s") from None
 
     def _run_tools(self, calls: list[ToolCall], thought: Thought) -> None:
-        thought.messages.append(Message("assistant", "", tool_calls=tuple(calls)))
+        said = thought.text[thought.told_chars :].strip()
+        thought.told_chars = len(thought.text)
+        thought.messages.append(Message("assistant", said, tool_calls=tuple(calls)))
         for call in calls:
             result = result_of(call, self._tools)
             thought.hang_up |= wants_to_hang_up(call) and "error" not in result

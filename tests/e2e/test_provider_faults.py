@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sovereign_ari.conversation.dialogue import APOLOGY
+from sovereign_ari.conversation.terms import APOLOGY
 from tests.support import tone_code
 from tests.support.fake_openai import Fault
 from tests.support.fake_openai_faults import Service

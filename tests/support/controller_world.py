@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.ports import CallServices
-from sovereign_ari.conversation.dialogue import Providers
+from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.records import (
     CallAnswered,

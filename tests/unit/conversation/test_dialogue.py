@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sovereign_ari.conversation.dialogue import (
+from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.terms import (
     APOLOGY,
     TIME_IS_UP,
-    Dialogue,
     Ending,
     Providers,
     Reporting,
@@ -256,6 +256,22 @@ def test_an_unknown_tool_is_answered_with_an_error_and_the_model_goes_on() -> No
     )
     assert it.turns[1].heard_text == "I cannot do that."
     assert "there is no tool named fly" in it.turns[1].tool_calls[0]["result"]
+
+
+def test_after_a_tool_the_model_knows_what_it_said_before_it() -> None:
+    async def caller(it: Scene) -> None:
+        await it.quiet(1500)
+        await it.speak(600)
+        await it.quiet(3000)
+
+    rounds = iter([[Token("One moment. "), ToolCall("t", "fly", "{}")], [Token("It failed.")]])
+    it, _ = converse(
+        caller,
+        lambda: Scene(stt=ScriptedStt("fly"), llm=ScriptedLlm(lambda _: next(rounds))),  # type: ignore[arg-type,return-value]
+    )
+    told = [m.content for m in it.llm.asked[1] if m.role == "assistant" and m.tool_calls]
+    assert told == ["One moment."]
+    assert it.turns[1].heard_text == "One moment. It failed."
 
 
 def test_a_model_that_calls_tools_for_ever_ends_in_an_apology() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sovereign_ari.conversation.dialogue import APOLOGY, TIME_IS_UP, Ending
+from sovereign_ari.conversation.terms import APOLOGY, TIME_IS_UP, Ending
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.media.pcm import AudioFormat
