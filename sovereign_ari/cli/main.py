@@ -103,6 +103,8 @@ def status() -> None:
 @app.command()
 def doctor() -> None:
     """Check every part, and say what to do about each fault."""
+    # A shell that starts us in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     raise typer.Exit(0 if asyncio.run(run_doctor(read_settings(os.environ))) else 1)
 
 

@@ -30,7 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             item.add_marker(pytest.mark.timeout(STARTS_WITHIN_S))
-            item.add_marker(pytest.mark.xdist_group("e2e"))  # one product serves them all
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -25,7 +25,7 @@ START_TIMEOUT_S = 60.0
 DEADLINE_S = 10.0
 POLL_S = 0.02
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bundle")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True)

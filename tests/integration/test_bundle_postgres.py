@@ -17,8 +17,6 @@ from sovereign_ari.errors import SetupFailed
 
 TIMEOUT_S = 60.0
 
-pytestmark = pytest.mark.xdist_group("bundle")
-
 
 @asynccontextmanager
 async def running(folder: Path, said: list[str]) -> AsyncIterator[postgres.Cluster]:
@@ -32,14 +30,6 @@ async def running(folder: Path, said: list[str]) -> AsyncIterator[postgres.Clust
     finally:
         await child.stop(TIMEOUT_S)
         data.unlock()
-
-
-@pytest.fixture
-def open_folder(tmp_path: Path) -> Path:
-    """A folder that the user of PostgreSQL can reach, as an operator's is."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o711)
-    return tmp_path
 
 
 async def test_a_cluster_keeps_its_data_and_has_no_tcp_port(open_folder: Path) -> None:

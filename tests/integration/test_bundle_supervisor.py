@@ -24,8 +24,6 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 40.0
 POLL_S = 0.05
 
-pytestmark = pytest.mark.xdist_group("bundle")
-
 
 def environment(data: Path, **extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -127,11 +125,8 @@ async def up(folder: Path, **extra: str) -> AsyncIterator[Up]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder that the user of PostgreSQL can reach, so that all of it is inside."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o711)
-    return tmp_path
+def folder(open_folder: Path) -> Path:
+    return open_folder
 
 
 async def test_everything_starts_says_where_it_is_and_ends(folder: Path) -> None:
