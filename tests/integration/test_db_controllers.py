@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+
 import asyncpg
 import pytest
 
@@ -51,6 +55,27 @@ async def test_a_call_that_just_began_is_no_orphan(
 ) -> None:
     await write_entries(connection, [opened(organisation)])
     assert await close_orphans(connection, older_than_s=15) == []
+
+
+async def test_a_server_that_stood_still_makes_no_orphans(
+    pool: asyncpg.Pool, connection: asyncpg.Connection, organisation: str
+) -> None:
+    await write_entries(connection, [opened(organisation, controller="c")])
+    await connection.execute(LONG_AGO)
+    async with pool.acquire() as judge:
+        backend = await judge.fetchval("SELECT pg_backend_pid()")
+        await beat(connection, "c", node="n", capacity=1)
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            judging = asyncio.create_task(close_orphans(judge, older_than_s=0.5))
+            async with asyncio.timeout(20):
+                while not await connection.fetchval(  # noqa: ASYNC110 - it is in a database
+                    "SELECT seen_at < clock_timestamp() - interval '0.6 s' FROM controllers"
+                ):
+                    await asyncio.sleep(0.01)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert await judging == []
 
 
 async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
