@@ -10,10 +10,18 @@ import asyncpg
 COMMAND_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 
-DOWN = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+DOWN = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 """What asyncpg raises when the server is away, goes away or does not answer in time.
 
 `TooManyConnectionsError` and `CannotConnectNowError` are named beside it in `UNAVAILABLE`.
+`InternalClientError` is what a statement gets that begins between the server's farewell and the
+end of the connection.
 """
 
 UNAVAILABLE = (
