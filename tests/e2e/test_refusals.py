@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.fake_ari import until
 from tests.support.reception import Reception, hear_tones
 from tests.support.sip_caller import CallRejected, Line
 
@@ -83,6 +84,7 @@ async def test_an_offer_that_is_torn_is_refused(reception: Reception) -> None:
 async def test_a_call_taken_back_before_the_answer_leaves_a_row(reception: Reception) -> None:
     number = await reception.number()
     async with reception.phone.call(number) as call:
+        await until(lambda: call.ringing_at_s is not None)  # a row exists from the first ring
         await call.hang_up()
     record = await reception.record(number)
     assert record["end_reason"] == "user_hangup"
