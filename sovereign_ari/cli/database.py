@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 from db.keys import create_key, find_key
 from db.migrate import load_migrations, migrate
 from db.organisations import ensure_operator_organisation
-from db.pool import connect
+from db.pool import UNAVAILABLE, connect
 from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.cli.demo import ensure_demo_assistant
 from sovereign_ari.errors import SetupFailed
@@ -17,6 +21,11 @@ from sovereign_ari.settings import Settings
 
 APPLICATION_NAME = "sovereign-cli"
 _KEY_NAME = "first key"
+_UNREACHABLE = (
+    *UNAVAILABLE,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
 
 
 def read_ready(data_dir: Path) -> dict[str, Any] | None:
@@ -45,14 +54,44 @@ def database_url(settings: Settings) -> str:
     return str(ready["database_url"])
 
 
+@contextmanager
+def reaching_it() -> Iterator[None]:
+    """Say in one sentence that the database cannot be reached.
+
+    Raises:
+        SetupFailed: For whatever is wrong with its address, its server or our rights.
+    """
+    try:
+        yield
+    except _UNREACHABLE as error:
+        raise SetupFailed(
+            f"the database cannot be reached: {str(error) or type(error).__name__}",
+            hint="check DATABASE_URL, or `sovereign status` when it is not set",
+        ) from None
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Lend one connection.
+
+    Raises:
+        SetupFailed: When the database cannot be reached.
+    """
+    with reaching_it():
+        connection = await connect(url, application_name=APPLICATION_NAME)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def prepare_database(settings: Settings, url: str, data: DataDir) -> str | None:
     """Apply migrations, make the demo, and make sure of a working key in the data folder.
 
     Returns:
         The key, when it was made just now.
     """
-    connection = await connect(url, application_name=APPLICATION_NAME)
-    try:
+    async with opened(url) as connection:
         await migrate(connection, load_migrations())
         organisation_id = await ensure_operator_organisation(connection)
         has_provider = settings.openai_api_key is not None
@@ -68,5 +107,3 @@ async def prepare_database(settings: Settings, url: str, data: DataDir) -> str |
         _, key = await create_key(connection, organisation_id, name=_KEY_NAME)
         data.write_private(data.api_key_file, key + "\n")
         return key
-    finally:
-        await connection.close()

@@ -8,7 +8,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import typer
 import uvloop
@@ -17,7 +16,7 @@ from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.processes import tie_to
 from sovereign_ari.bundle.supervisor import Supervisor
 from sovereign_ari.cli import keys
-from sovereign_ari.cli.database import database_url, prepare_database
+from sovereign_ari.cli.database import database_url, prepare_database, reaching_it
 from sovereign_ari.cli.doctor import doctor as run_doctor
 from sovereign_ari.cli.status import status as run_status
 from sovereign_ari.errors import OperatorError, SovereignError
@@ -45,8 +44,18 @@ def up(
     async def prepare(url: str, data: DataDir) -> str | None:
         return await prepare_database(settings, url, data)
 
-    supervisor = Supervisor(settings, os.environ, prepare, partial(print, flush=True))
+    supervisor = Supervisor(settings, os.environ, prepare, _say)
     asyncio.run(supervisor.run())
+
+
+def _say(line: str) -> None:
+    """Print a line. A terminal or a pipe that went away ends nothing: lines go nowhere then."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @app.command()
@@ -87,7 +96,8 @@ def migrate() -> None:
     """Bring the database to the newest schema."""
     from db.migrate import migrate_database
 
-    applied = asyncio.run(migrate_database(database_url(read_settings(os.environ))))
+    with reaching_it():
+        applied = asyncio.run(migrate_database(database_url(read_settings(os.environ))))
     for migration in applied:
         print(f"applied {migration.number:04}_{migration.name}")
     if not applied:

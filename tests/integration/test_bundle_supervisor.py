@@ -13,11 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
-
-from sovereign_ari.bundle.ports import SIP, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 90.0
@@ -219,15 +218,6 @@ async def test_a_chosen_port_that_is_busy_is_one_sentence(folder: Path, name: st
     assert "Traceback" not in errors
 
 
-async def test_a_database_that_is_not_there_is_one_sentence(folder: Path) -> None:
-    url = f"postgresql://nobody@127.0.0.1:{free_port('127.0.0.1', SIP)}/nothing"
-    code, _, errors = await command(folder, "up", DATABASE_URL=url)
-    assert code == 1
-    assert errors.startswith("error: ")
-    assert "Traceback" not in errors
-    assert not (folder / "data" / "ready.json").exists()
-
-
 async def test_a_mistyped_setting_and_a_mistyped_command_are_errors(folder: Path) -> None:
     code, _, errors = await command(folder, "status", SOVEREIGN_API_PROT="1")
     assert code == 1
@@ -249,8 +239,50 @@ async def test_keys_are_made_listed_and_revoked(folder: Path, database_url: str)
     assert key not in line
     assert "revoked laptop" in await keys("revoke", line.split()[0])
     assert "revoked" in await keys("list")
-    code, _, errors = await command(
-        folder, "keys", "revoke", "nonsense", DATABASE_URL=database_url
+    for arguments, sentence in (
+        (("revoke", "nonsense"), "error: nonsense is not the id of a key"),
+        (("revoke", str(UUID(int=0))), f"error: no API key {UUID(int=0)}"),
+        (("create", ""), "error: the name of a key has 1 to 255 characters"),
+        (("create", 256 * "x"), "error: the name of a key has 1 to 255 characters"),
+    ):
+        code, _, errors = await command(folder, "keys", *arguments, DATABASE_URL=database_url)
+        assert code == 1
+        assert errors.splitlines()[0] == sentence
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "postgresql://nobody@127.0.0.1:1/x"])
+async def test_a_database_that_is_not_there_is_one_sentence(folder: Path, url: str) -> None:
+    for arguments in (("up",), ("migrate",), ("keys", "list")):
+        code, _, errors = await command(folder, *arguments, DATABASE_URL=url)
+        assert code == 1
+        assert errors.startswith("error: the database cannot be reached: ")
+        assert len(errors.splitlines()) == 2
+        assert "hint:  check DATABASE_URL" in errors
+    assert not (folder / "data" / "ready.json").exists()
+
+
+async def test_a_terminal_that_goes_away_ends_nothing(folder: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sovereign_ari", "up"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(folder / "data"),
+        cwd=folder,
     )
-    assert code == 1
-    assert "Traceback" not in errors
+    running = Up(process, folder)
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await process.stdout.readline()
+        process.stdout._transport.close()  # type: ignore[attr-defined]  # as `| head` does
+        await running.wait_until_ready()
+        before = running.pid("worker")
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: running.pid("worker") not in (0, before), 30, "the worker was back")
+        assert await running.stop() == 0
+        assert not running.ready_file.exists()
+        assert (await process.stderr.read()).decode() == ""
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
