@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from api.kinds import IN_WORDS
 from sovereign_ari.errors import InvalidRequest
 
 DEEPEST = 32
@@ -151,6 +152,8 @@ def _line(model: type[BaseModel], fault: ErrorDetails) -> str:
             return f"{where}: is required"
         case "contradiction":
             return f"{where}: {fault['msg']}"
+        case "string_pattern_mismatch" if fault["ctx"]["pattern"] in IN_WORDS:
+            return f"{where}: {IN_WORDS[fault['ctx']['pattern']]}"
         case _:
             text = fault["msg"].removeprefix("Value error, ")
             return f"{where}: {text[0].lower()}{text[1:]}"

@@ -23,6 +23,16 @@ _GAPS = r"\x00-\x20\x7f-\xa0"
 HTTP_URL_PATTERN = rf"^https?://[^{_GAPS}/?#]+[^{_GAPS}]*$"
 EMAIL_PATTERN = rf"^[^@{_GAPS}]+@[^@{_GAPS}]+\.[^@{_GAPS}]+$"
 
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+
+IN_WORDS = {
+    E164_PATTERN: "is not a number in E.164 form, such as +31201234567",
+    HTTP_URL_PATTERN: "is not an http or https URL",
+    EMAIL_PATTERN: "is not an e-mail address",
+    NAME_PATTERN: "needs a letter or _ first, then letters, digits, _ or -, at most 64 in all",
+}
+"""What a client is told instead of a pattern."""
+
 
 def is_uuid(text: str) -> bool:
     """Whether `text` is a UUID with its hyphens."""

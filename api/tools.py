@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from api.bodies import Body, faults
-from api.kinds import E164, HttpUrl, Line, Text, Uuid
+from api.kinds import E164, NAME_PATTERN, HttpUrl, Line, Text, Uuid
 
 MOST_TOOLS = 64
 SPELLINGS = {"endCall": "end_call", "transferCall": "transfer_call"}
@@ -33,7 +33,7 @@ def _parameters(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+ToolName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Parameters = Annotated[
     dict[str, Any],
     AfterValidator(_parameters),

@@ -87,6 +87,12 @@ async def test_other_clients_read_nested_errors(api: Api) -> None:
     ]
 
 
+async def test_the_code_is_that_of_the_field_the_error_names(api: Api) -> None:
+    status, body = await api.ask("POST", "/api/v1/assistants", {"is_active": 3})
+    assert (status, body["details"][1]) == (400, "name: is required")
+    assert (body["error"]["code"], body["error"]["param"]) == ("invalid_request", "is_active")
+
+
 async def test_the_window_of_a_key_is_counted_and_closed(pool: asyncpg.Pool) -> None:
     async with running_api(pool, rate_limit_per_minute=3) as api:
         headers = {"Authorization": f"Bearer {api.key}"}

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.bodies import parse_json, path_of
+from api.assistant_bodies import CreateAssistant
+from api.bodies import Body, parse, parse_json, path_of
 from api.kinds import is_uuid, iso_ms
+from api.numbers import CreateNumber
 from api.queries import parse_moment
 from api.tools import read_tools
 from db.pool import encode_json
@@ -78,3 +80,20 @@ def test_uuids_are_recognised(value: object) -> None:
 def test_a_place_is_written_as_a_path() -> None:
     assert path_of(("llm_config", "tools", 0, "name")) == "llm_config.tools[0].name"
     assert path_of(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "given_", "fault"),
+    [
+        (CreateNumber, {"phone_number": "0201234567"}, "is not a number in E.164 form"),
+        (CreateAssistant, {"name": "a", "webhook_url": "ftp://e.com"}, "is not an http or https"),
+        (CreateAssistant, {"name": "a", "notification_email": "me"}, "is not an e-mail address"),
+    ],
+)
+def test_a_form_is_explained_in_words(
+    model: type[Body], given_: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse(model, given_)
+    (line,) = refused.value.details
+    assert line.startswith(f"{[*given_][-1]}: {fault}")
