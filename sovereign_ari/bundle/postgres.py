@@ -36,6 +36,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "timezone": "UTC",
     "logging_collector": "off",
+    "log_error_verbosity": "terse",  # a DETAIL quotes rows, and rows hold callers' numbers
     "shared_buffers": "128MB",
 }
 

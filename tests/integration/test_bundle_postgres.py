@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,6 +46,19 @@ async def test_a_cluster_keeps_its_data_and_has_no_tcp_port(open_folder: Path) -
         await connection.close()
         assert cluster.data.stat().st_mode & 0o777 == 0o700
         assert cluster.sockets.stat().st_mode & 0o777 == 0o700
+
+
+async def test_the_log_quotes_no_row(open_folder: Path) -> None:
+    async with running(open_folder, []) as cluster:
+        connection = await asyncpg.connect(cluster.url())
+        await connection.execute("create table numbers (number text unique)")
+        for _ in range(2):
+            with contextlib.suppress(asyncpg.UniqueViolationError):
+                await connection.execute("insert into numbers values ($1)", "+31612345678")
+        await connection.close()
+        log = cluster.log_path.read_text()
+    assert "duplicate key" in log
+    assert "+31612345678" not in log
 
 
 async def test_two_clusters_run_beside_each_other(open_folder: Path) -> None:
