@@ -37,6 +37,15 @@ async def test_an_unknown_number_is_answered_404_and_has_a_row(reception: Recept
     assert "+31209999999" in record["error"]
 
 
+async def test_what_a_carrier_writes_behind_a_number_is_no_part_of_it(
+    reception: Reception,
+) -> None:
+    number = await reception.number()
+    async with reception.phone.call(f"{number};npdi;phone-context=+31") as call:
+        await call.answered()
+    assert (await reception.record(number))["phone_number"] == number
+
+
 async def test_an_unknown_extension_is_answered_404(reception: Reception) -> None:
     assert (await refused(reception, "4711")).status == 404
 
