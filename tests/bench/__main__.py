@@ -18,6 +18,8 @@ def main() -> int:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", f"tests.bench.{name}"]
         if subprocess.run(command, check=False).returncode != 0:
             failed.append(name)
+    for written in sorted((HERE / "results").glob("*.json")):
+        print(f"written: {written}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
