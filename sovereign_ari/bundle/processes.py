@@ -165,12 +165,15 @@ class Child:
 
 
 def last_line(path: Path) -> str:
-    """Return the last line of a log that says something, or a sentence that there is none."""
+    """Return the last line of a log that says something, or a sentence that there is none.
+
+    Of what a command of ours says at its end, that is the sentence, not the hint below it.
+    """
     if path.is_file():
         with path.open("rb") as handle:
             handle.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             lines = handle.read().decode(errors="replace").split("\n")
         for line in reversed(lines):
-            if line.strip():
-                return line.strip()
+            if line.strip() and not line.startswith("hint: "):
+                return line.strip().removeprefix("error: ")
     return "it said nothing"
