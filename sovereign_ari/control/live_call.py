@@ -241,6 +241,7 @@ class LiveCall:
         self._dialogue.answered()
         self._leg.connect(self._peer, self._services.pacer, self.id)
         self._services.journal.post(CallAnswered(self.id, self._services.wall_clock()))
+        log.info("answered")
 
     async def _say_time_is_up(self) -> None:
         assert self._dialogue is not None
@@ -299,3 +300,4 @@ class LiveCall:
                 media=self._leg.facts(),
             )
         )
+        log.info("ended: %s, %s, cause %d", outcome.status, outcome.reason, outcome.cause)
