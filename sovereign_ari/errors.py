@@ -12,8 +12,7 @@
     ├── TryAgain               nobody need act: a later attempt may work
     │   ├── AsteriskUnavailable
     │   ├── AsteriskUnknown    the outcome is not known: look, or delete by the id we chose
-    │   ├── DatabaseUnavailable
-    │   └── NoPortFree
+    │   └── DatabaseUnavailable
     ├── AsteriskRefused        Asterisk said no; nothing changed
     ├── ProviderError          a speech or language vendor failed; `retryable` says whether
     │   ├── ProviderRefused    it understood us and said no (a bad key, an unknown model)
@@ -128,12 +127,6 @@ class DatabaseUnavailable(TryAgain):
     """PostgreSQL could not be reached in time."""
 
     code = "database_unavailable"
-
-
-class NoPortFree(TryAgain):
-    """Every port of a range is in use."""
-
-    code = "no_port_free"
 
 
 class AsteriskRefused(SovereignError):

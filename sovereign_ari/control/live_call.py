@@ -127,10 +127,6 @@ class LiveCall:
         """Put something on the call's timeline."""
         self._services.journal.post(CallNote(self.id, self._services.wall_clock(), kind, detail))
 
-    def media_facts(self) -> Mapping[str, float]:
-        """Count packets, for metrics."""
-        return self._leg.facts()
-
     async def _perform(self, command: Command, event: CallEvent) -> None:
         match command:
             case Command.FIND_ROUTE:

@@ -61,23 +61,22 @@ class Speech:
         await self._wait_until_queued_below(AHEAD_S)
         self.characters += len(text)
         self._ledger.begin(text)
+        try:
+            await self._synthesise_with_retry(text)
+        except ProviderError:
+            self.failed = True
+            raise
+        finally:
+            self._ledger.end()
+
+    async def _synthesise_with_retry(self, text: str) -> None:
         put_bytes = self._put_bytes
         try:
             await self._synthesise(text)
         except ProviderError as error:
             if not error.retryable or isinstance(error, _TooSlow) or self._put_bytes > put_bytes:
-                self.failed = True
                 raise
-            await self._synthesise_again(text)
-        finally:
-            self._ledger.end()
-
-    async def _synthesise_again(self, text: str) -> None:
-        try:
             await self._synthesise(text)
-        except ProviderError:
-            self.failed = True
-            raise
 
     async def said_within(self, text: str, timeout_s: float) -> bool:
         """Synthesise a last word; False when that fails as well, or takes too long."""
