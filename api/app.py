@@ -11,16 +11,18 @@ from aiohttp import web
 
 from api import problems
 from api.access import access, add_headers
-from api.api_keys import keys
-from api.assistants import aliases, assistants
-from api.calls import calls
 from api.endpoints import Endpoint, routes_of
 from api.health import ROUTES
 from api.instruments import Instruments
-from api.numbers import numbers
 from api.openapi import PREFIX, build_document
 from api.parts import DOCUMENT, PARTS, Catalogue, Parts, utc_now
+from api.resources.api_keys import keys
+from api.resources.assistants import aliases, assistants
+from api.resources.calls import calls
+from api.resources.numbers import numbers
 from sovereign_ari.domain.agent import Config
+from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.vault import Vault
 
 LARGEST_BODY_BYTES = 1024 * 1024
 RATE_LIMIT_PER_MINUTE = 100
@@ -37,6 +39,8 @@ def build_app(
     catalogue: Catalogue,
     defaults: Mapping[str, Config],
     version: str,
+    vault: Vault,
+    outgoing: OutgoingPolicy,
     rate_limit_per_minute: int = RATE_LIMIT_PER_MINUTE,
     instruments: Instruments | None = None,
     now: Callable[[], datetime] = utc_now,
@@ -48,6 +52,8 @@ def build_app(
         catalogue: What provider blocks may say.
         defaults: The platform's blocks `llm`, `stt` and `tts`.
         version: Shown by `/health` and in the OpenAPI document.
+        vault: Seals what is stored of secrets.
+        outgoing: Where requests that clients configure may go.
         rate_limit_per_minute: Requests per key in any 60 s.
         instruments: Metrics, to share a registry with others.
         now: The wall clock.
@@ -62,6 +68,8 @@ def build_app(
         allowed_per_minute=rate_limit_per_minute,
         now=now,
         instruments=instruments or Instruments(),
+        vault=vault,
+        outgoing=outgoing,
     )
     problems.install(app)
     app.on_response_prepare.append(add_headers)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
+from typing import Literal
 
 from aiohttp import web
 
@@ -10,7 +12,9 @@ from api.access import PERIOD, WINDOW, Window
 from api.parts import ORGANISATION_ID, PARTS
 from api.problems import Problem, Refused
 from db.keys import admit
+from sovereign_ari.errors import Forbidden
 
+Scope = Literal["read", "calls", "admin"]
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -25,11 +29,30 @@ def _presented(request: web.Request) -> str:
     return key.strip()
 
 
-async def authenticate(request: web.Request) -> str:
-    """Return the organisation a request acts for, and count the request.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a request acts for, and what its key may do."""
+
+    organisation_id: str
+    key_id: str
+    scopes: frozenset[str]
+
+    def require(self, scope: Scope) -> None:
+        """Turn a key away that may not do this; `admin` may do everything.
+
+        Raises:
+            Forbidden: Naming the scope.
+        """
+        if not self.scopes & {scope, "admin"}:
+            mine = " and ".join(sorted(self.scopes))
+            raise Forbidden(f"this needs a key with the scope {scope}; this one has {mine}")
+
+
+async def authenticate(request: web.Request) -> Caller:
+    """Say whom a request acts for, and count the request.
 
     Raises:
-        Refused: For a key that is missing, unknown or revoked (401) or used up (429).
+        Refused: For a key that is missing, unknown, expired or revoked (401) or used up (429).
     """
     presented = _presented(request)
     parts = request.app[PARTS]
@@ -41,6 +64,8 @@ async def authenticate(request: web.Request) -> str:
         raise _unauthorized("unauthorized", "Invalid or missing API key")
     if admission.revoked:
         raise _unauthorized("api_key_revoked", "This API key was revoked")
+    if admission.expired:
+        raise _unauthorized("api_key_expired", "This API key has expired")
     request[ORGANISATION_ID] = admission.organisation_id
     request[WINDOW] = Window(
         parts.allowed_per_minute, admission.remaining, ceil(admission.frees_at.timestamp())
@@ -51,4 +76,4 @@ async def authenticate(request: web.Request) -> str:
         raise Refused(
             Problem(429, "rate_limit_exceeded", "rate_limit_error", message, retry_after_s=wait_s)
         )
-    return admission.organisation_id
+    return Caller(admission.organisation_id, admission.key_id, admission.scopes)

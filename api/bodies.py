@@ -24,11 +24,13 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Body(BaseModel):
     """Base of every request body: strict, immutable, without unknown keys.
 
-    `aliases` maps an older spelling of a key to the one the model has.
+    `aliases` maps an older spelling of a key to the one the model has. `example` is a complete
+    body for the OpenAPI document.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     aliases: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
 
     @model_validator(mode="before")
     @classmethod

@@ -10,14 +10,15 @@ other parameter is a path parameter, and the returned type is the answer's schem
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_type_hints
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 
-from api.authentication import authenticate
+from api import idempotency
+from api.authentication import Scope, authenticate
 from api.bodies import parse, read_json
 from api.kinds import is_uuid
 from api.parts import PARTS, Asked
@@ -36,6 +37,9 @@ class Endpoint:
 
     Attributes:
         envelope: Key that the answer stands under, None for a bare answer.
+        scope: What a key needs; None is `read` for GET and `admin` for the rest.
+        detached: Whether the handler waits for somebody else's server.
+        alias: Whether this is an older path of another endpoint.
         also: Statuses of errors beyond those that every endpoint has.
         body: Model of the body, if there is one.
         query: Model of the query, if there is one.
@@ -52,6 +56,9 @@ class Endpoint:
     status: int = 200
     also: tuple[int, ...] = ()
     deprecated: bool = False
+    scope: Scope | None = None
+    detached: bool = False
+    alias: bool = False
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     parameters: tuple[str, ...] = ()
@@ -60,26 +67,54 @@ class Endpoint:
     @property
     def name(self) -> str:
         """Unique name of the operation."""
-        return self.handler.__name__ + ("_by_alias" if self.deprecated else "")
+        return self.handler.__name__ + ("_by_alias" if self.alias else "")
+
+    @property
+    def needs(self) -> Scope:
+        """The scope that a key needs."""
+        return self.scope or ("read" if self.method == "GET" else "admin")
 
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one request. No connection is held while a body arrives."""
-        organisation_id = await authenticate(request)
+        caller = await authenticate(request)
+        caller.require(self.needs)
         arguments = self._path_arguments(request)
         if self.query is not None:
             arguments["query"] = read_query(self.query, request)
         if self.body is not None:
             arguments["body"] = parse(self.body, await read_json(request))
-        parts = request.app[PARTS]
-        async with parts.pool.acquire() as connection:
-            answer = await self.handler(Asked(parts, connection, organisation_id), **arguments)
-        return self._answer(answer)
+        asked = Asked(request.app[PARTS], caller.organisation_id)
+        attempt = await idempotency.read_attempt(request)
+        if attempt is None:
+            return self._response(await self.run(asked, arguments))
+        if self.detached:
+            replay, body = await idempotency.once_detached(
+                asked, attempt, self.status, lambda: self.run(asked, arguments)
+            )
+            return self._response(body, replay)
+        async with asked.tenant() as connection:
+            within = replace(asked, connection=connection)
+            replay, body = await idempotency.once(
+                within, attempt, self.status, lambda: self._handle(within, arguments)
+            )
+        return self._response(body, replay)
 
-    def _answer(self, answer: Any) -> web.Response:
-        body = self.adapter.dump_json(answer, by_alias=True)
-        if self.envelope is not None:
-            body = b'{"%s":%s}' % (self.envelope.encode(), body)
-        return web.Response(body=body, status=self.status, content_type="application/json")
+    async def run(self, asked: Asked, arguments: Mapping[str, Any]) -> bytes:
+        """Do the work and give the answer's body; whoever has no key to check calls this."""
+        if self.detached:
+            return await self._handle(asked, arguments)
+        async with asked.tenant() as connection:
+            return await self._handle(replace(asked, connection=connection), arguments)
+
+    async def _handle(self, asked: Asked, arguments: Mapping[str, Any]) -> bytes:
+        body = self.adapter.dump_json(await self.handler(asked, **arguments), by_alias=True)
+        return body if self.envelope is None else b'{"%s":%s}' % (self.envelope.encode(), body)
+
+    def _response(self, body: bytes, replay: bool = False) -> web.Response:
+        headers = {"Idempotent-Replayed": "true"} if replay else None
+        return web.Response(
+            body=body, status=self.status, headers=headers, content_type="application/json"
+        )
 
     def _path_arguments(self, request: web.Request) -> dict[str, Any]:
         """Read the path; an id of the wrong form names nothing that exists."""
@@ -133,6 +168,7 @@ class Endpoints:
                 path=endpoint.path.replace(path, other, 1),
                 envelope=envelopes.get(endpoint.envelope or "", endpoint.envelope),
                 deprecated=True,
+                alias=True,
             )
             for endpoint in self.all
         ]

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 from api.endpoints import CALL_ID, Endpoint
 from api.health import HealthView
 from api.parts import Catalogue
-from api.tools import TOOL
+from api.resources.tools import TOOL
 
 PREFIX = "/api/v1"
 REF = "#/components/schemas/{model}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -11,7 +12,10 @@ import asyncpg
 from aiohttp import web
 
 from api.instruments import Instruments
+from db.tenancy import acting_for
 from sovereign_ari.domain.agent import Config
+from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.vault import Vault
 
 
 class Catalogue(Protocol):
@@ -39,6 +43,8 @@ class Parts:
     Attributes:
         defaults: The platform's blocks `llm`, `stt` and `tts`.
         allowed_per_minute: Requests per key in any 60 s.
+        vault: Seals what is stored of secrets.
+        outgoing: Where requests that clients configure may go.
     """
 
     pool: asyncpg.Pool
@@ -48,6 +54,8 @@ class Parts:
     allowed_per_minute: int
     now: Callable[[], datetime]
     instruments: Instruments
+    vault: Vault
+    outgoing: OutgoingPolicy
 
 
 PARTS = web.AppKey("PARTS", Parts)
@@ -58,8 +66,18 @@ ORGANISATION_ID = web.RequestKey("ORGANISATION_ID", str)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One authenticated request: for whom, and over which connection."""
+    """One authenticated request: for whom, and over which connection.
+
+    Attributes:
+        connection: In a transaction that sees the tenant's rows alone, and that is rolled back
+            whole when the handler raises. None for a detached handler, which waits for others
+            and meanwhile holds no transaction: it opens its own with `tenant()`.
+    """
 
     parts: Parts
-    connection: asyncpg.Connection
     organisation_id: str
+    connection: asyncpg.Connection = None
+
+    def tenant(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """Open a transaction of the tenant, for a detached handler."""
+        return acting_for(self.parts.pool, self.organisation_id)

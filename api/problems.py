@@ -16,7 +16,14 @@ from aiohttp.typedefs import Handler
 
 from api.parts import REQUEST_ID
 from db.pool import UNAVAILABLE
-from sovereign_ari.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotFound
+from sovereign_ari.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Forbidden,
+    Impossible,
+    InvalidRequest,
+    NotFound,
+)
 
 FLAT_CLIENT = "hmsovereign-node/"
 RETRY_DATABASE_AFTER_S = 1
@@ -108,6 +115,12 @@ def _known(error: Exception, request: web.Request) -> Problem | None:
             return _invalid(error)
         case NotFound():
             return Problem(404, "not_found", "not_found_error", str(error))
+        case Forbidden():
+            return Problem(403, "insufficient_scope", "permission_error", str(error))
+        case Impossible():
+            return Problem(
+                422, error.reason, "invalid_request_error", str(error), param=error.param
+            )
         case Conflict():
             return Problem(409, "conflict", "conflict_error", str(error))
         case web.HTTPException():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import BaseModel
 
 
 class View(BaseModel):
-    """What clients see of something stored. It is written by us, so it is not validated again."""
+    """What clients see of something stored. It is written by us, so it is not validated again.
+
+    `example` is a complete answer for the OpenAPI document, without its envelope.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def showing(cls, record: object, **more: Any) -> Self:

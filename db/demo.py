@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from db.assistants import create_assistant
+from db.assistants import ASSISTANTS
 
 EXTENSION = "1000"
 NAME = "Demo"
@@ -36,7 +36,7 @@ async def ensure_demo(
         )
         if made is None:
             return
-        assistant = await create_assistant(connection, organisation_id, {"name": NAME, **demo})
+        assistant = await ASSISTANTS.create(connection, organisation_id, {"name": NAME, **demo})
         await connection.execute(
             "UPDATE extensions SET assistant_id = $3"
             " WHERE extension = $1 AND organisation_id = $2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +18,10 @@ RANDOM_CHARACTERS = 40
 SHORTEST_CHOSEN = 16
 _BASE62 = string.ascii_letters + string.digits
 _SHOWN = 12
-_COLUMNS = "id, organisation_id, name, prefix, created_at, last_used_at, revoked_at"
+SCOPES = ("read", "calls", "admin")
+_COLUMNS = (
+    "id, organisation_id, name, prefix, scopes, created_at, last_used_at, expires_at, revoked_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,10 @@ class KeyRecord:
     organisation_id: str
     name: str
     prefix: str
+    scopes: list[str]
     created_at: datetime
     last_used_at: datetime | None
+    expires_at: datetime | None
     revoked_at: datetime | None
 
 
@@ -40,7 +46,9 @@ class Admission:
     Attributes:
         key_id: The key's row.
         organisation_id: The tenant that the request acts for.
+        scopes: What the key may do.
         revoked: A revoked key admits nobody and takes no place in a window.
+        expired: Nor does one whose time is over.
         granted: Whether the sliding window had a place left.
         remaining: Places left after this request.
         frees_at: When the next place becomes free.
@@ -49,7 +57,9 @@ class Admission:
 
     key_id: str
     organisation_id: str
+    scopes: frozenset[str]
     revoked: bool
+    expired: bool
     granted: bool
     remaining: int
     frees_at: datetime
@@ -73,7 +83,13 @@ def _shown(secret: str) -> str:
 
 
 async def create_key(
-    connection: asyncpg.Connection, organisation_id: str, *, name: str, secret: str | None = None
+    connection: asyncpg.Connection,
+    organisation_id: str,
+    *,
+    name: str,
+    secret: str | None = None,
+    scopes: Sequence[str] = ("admin",),
+    expires_at: datetime | None = None,
 ) -> tuple[KeyRecord, str]:
     """Add a key and return its row and the key itself. The same chosen secret is added once.
 
@@ -82,6 +98,8 @@ async def create_key(
         organisation_id: Whose key it is.
         name: For people.
         secret: A key chosen by the operator; None makes one.
+        scopes: What it may do, of `SCOPES`.
+        expires_at: When it ends, None for never.
 
     Raises:
         InvalidRequest: If a chosen key is shorter than 16 characters or not printable ASCII.
@@ -96,13 +114,14 @@ async def create_key(
         )
     row = await connection.fetchrow(
         f"""
-        INSERT INTO api_keys AS k (organisation_id, name, prefix, secret_sha256)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO api_keys AS k
+            (organisation_id, name, prefix, secret_sha256, scopes, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (secret_sha256) DO UPDATE SET name = k.name
          WHERE k.organisation_id = $1 AND k.revoked_at IS NULL
         RETURNING {_COLUMNS}
         """,
-        organisation_id, name, _shown(secret), digest(secret),
+        organisation_id, name, _shown(secret), digest(secret), list(scopes), expires_at,
     )  # fmt: skip
     if row is None:
         raise Conflict("this key is revoked or belongs to another organisation")
@@ -110,9 +129,10 @@ async def create_key(
 
 
 async def find_key(connection: asyncpg.Connection, presented: str) -> KeyRecord | None:
-    """Find the key a client presented; None for an unknown or revoked one."""
+    """Find the key a client presented; None for an unknown, revoked or expired one."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM api_keys WHERE secret_sha256 = $1 AND revoked_at IS NULL",
+        f"SELECT {_COLUMNS} FROM api_keys WHERE secret_sha256 = $1 AND revoked_at IS NULL"
+        " AND (expires_at IS NULL OR expires_at > now())",
         digest(presented),
     )
     return None if row is None else _record(row)
@@ -129,20 +149,23 @@ async def admit(
     row = await connection.fetchrow(
         """
         WITH key AS MATERIALIZED (
-            SELECT id, organisation_id, revoked_at FROM api_keys WHERE secret_sha256 = $1
+            SELECT id, organisation_id, scopes, revoked_at IS NOT NULL AS revoked,
+                   coalesce(expires_at <= now(), false) AS expired
+              FROM api_keys WHERE secret_sha256 = $1
         ), used AS (
             UPDATE api_keys SET last_used_at = now()
              WHERE secret_sha256 = $1 AND revoked_at IS NULL
                AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
         )
-        SELECT key.id, key.organisation_id, key.revoked_at IS NOT NULL AS revoked,
+        SELECT key.id, key.organisation_id, key.scopes, key.revoked, key.expired,
                coalesce(place.granted, false) AS granted,
                coalesce(place.remaining, 0) AS remaining,
                coalesce(place.frees_at, now()) AS frees_at,
                clock_timestamp() AS now
           FROM key
           LEFT JOIN LATERAL (
-               SELECT * FROM take_place('key:' || key.id, $2, $3) WHERE key.revoked_at IS NULL
+               SELECT * FROM take_place('key:' || key.id, $2, $3)
+                WHERE NOT key.revoked AND NOT key.expired
           ) AS place ON true
         """,
         digest(presented), allowed, period,
@@ -152,7 +175,9 @@ async def admit(
     return Admission(
         key_id=str(row["id"]),
         organisation_id=str(row["organisation_id"]),
+        scopes=frozenset(row["scopes"]),
         revoked=row["revoked"],
+        expired=row["expired"],
         granted=row["granted"],
         remaining=row["remaining"],
         frees_at=row["frees_at"],

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import TypeVar
 
 import asyncpg
@@ -31,8 +32,10 @@ from sovereign_ari.domain.agent import Assistant, Config, Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
+from sovereign_ari.masterkeys import load_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
+from sovereign_ari.outgoing import OutgoingPolicy
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
 from sovereign_ari.speech.unusable import Unusable
@@ -179,6 +182,8 @@ async def run_api(settings: Settings) -> None:
             catalogue=load_catalogue(),
             defaults=default_blocks(settings),
             version=__version__,
+            vault=load_vault(settings.master_keys),
+            outgoing=OutgoingPolicy([ip_network(net) for net in settings.outgoing_allow]),
             rate_limit_per_minute=settings.rate_limit_per_minute,
         )
         await _serve(stack, application, settings.bind, settings.api_port)

@@ -4,10 +4,13 @@
     ├── CallerError            the client of the API must change the request
     │   ├── NotFound
     │   ├── Conflict
+    │   ├── Forbidden
+    │   ├── Impossible         well-formed, but it cannot be done
     │   └── InvalidRequest
     ├── OperatorError          somebody must repair the installation
     │   ├── SettingsError
     │   ├── SetupFailed
+    │   ├── VaultClosed        a secret was sealed under a master key we do not have
     │   └── MigrationChanged
     ├── TryAgain               nobody need act: a later attempt may work
     │   ├── AsteriskUnavailable
@@ -51,6 +54,29 @@ class Conflict(CallerError):
     """The request contradicts what is stored, e.g. a number that exists already."""
 
     code = "conflict"
+
+
+class Forbidden(CallerError):
+    """The key may not do this."""
+
+    code = "forbidden"
+
+
+class Impossible(CallerError):
+    """The request is well-formed, but cannot be done, e.g. a call without a number to show.
+
+    Args:
+        message: One sentence.
+        code: Stable name of the reason.
+        param: The field at fault.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "impossible", param: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = code
+        self.param = param
 
 
 class InvalidRequest(CallerError):
@@ -97,6 +123,12 @@ class SetupFailed(OperatorError):
     """A part of the installation is missing or did not start."""
 
     code = "setup_failed"
+
+
+class VaultClosed(OperatorError):
+    """A secret cannot be opened: its master key is missing, or the value was tampered with."""
+
+    code = "vault_closed"
 
 
 class MigrationChanged(OperatorError):

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     controllers: int = Field(default=1, ge=1, le=64)
     rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000)
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
+    master_key_file: Path | None = None
+    outgoing_allow: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
 
@@ -66,14 +68,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
     )
 
-    @field_validator("trunk_addresses", mode="before")
+    @field_validator("trunk_addresses", "outgoing_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("trunk_addresses")
+    @field_validator("trunk_addresses", "outgoing_allow")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
@@ -94,6 +96,11 @@ class Settings(BaseSettings):
         if not (first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65535):
             raise ValueError("is not FIRST-LAST with 1024 <= FIRST < LAST <= 65535")
         return value
+
+    @property
+    def master_keys(self) -> Path:
+        """Where the master keys are."""
+        return self.master_key_file or self.data_dir / "master.keys"
 
     def chosen(self, name: str) -> bool:
         """Whether the operator set this field, rather than leaving the default."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from db.assistants import list_assistants, update_assistant
+from db.assistants import ASSISTANTS
 from db.demo import NAME, ensure_demo
 from sovereign_ari.speech.demo import (
     DEMO_FIRST_MESSAGE,
@@ -45,7 +45,7 @@ async def ensure_demo_assistant(
     """
     wanted, other = (ONLINE, OFFLINE) if has_provider else (OFFLINE, ONLINE)
     await ensure_demo(connection, organisation_id, wanted)
-    for assistant in await list_assistants(connection, organisation_id):
+    for assistant in await ASSISTANTS.list(connection, organisation_id):
         untouched = all(getattr(assistant, name) == value for name, value in other.items())
         if assistant.name == NAME and untouched:
-            await update_assistant(connection, organisation_id, assistant.id, wanted)
+            await ASSISTANTS.update(connection, organisation_id, assistant.id, wanted)

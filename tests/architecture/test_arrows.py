@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+_A = "sovereign_ari"
 _E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G, _N = (
     f"sovereign_ari.{name}"
     for name in (
@@ -39,8 +40,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     _W: {_E, _M, f"{_D}.ids", "aiohttp", "pydantic"},
     _V: {_E, _D, _M, _S},
     _C: {_E, _D, _M, _W, _V, "structlog"},
+    f"{_A}.vault": {_E, "cryptography"},
+    f"{_A}.outgoing": set(),
+    f"{_A}.masterkeys": {_E, f"{_A}.vault"},
     "db": {_E, _D, "asyncpg"},
-    "api": {_E, _D, "db", "aiohttp", "asyncpg", "pydantic", "pydantic_core", "prometheus_client"},
+    "api": {
+        _E,
+        _D,
+        "db",
+        f"{_A}.vault",
+        f"{_A}.outgoing",
+        "aiohttp",
+        "asyncpg",
+        "pydantic",
+        "pydantic_core",
+        "prometheus_client",
+    },
     _K: {_E, _D, "db", "asyncpg"},
     _B: {_E, _D, _G, "aiohttp", "asyncpg"},
     _N: {_E, _D, _M, _W, "aiohttp", "audioop"},
@@ -97,7 +112,7 @@ def test_arrows(module: str, path: Path) -> None:
     [
         (_D, "time"),
         (_D, "requests"),
-        (_D, "api.calls"),
+        (_D, "api.resources.calls"),
         (_D, "sovereign_ari.app.run_api"),
         (_M, "asyncio"),
         (_W, "sovereign_ari.domain.call.step"),

@@ -42,7 +42,7 @@ async def test_a_call_shows_what_was_heard_under_the_keys_of_every_generation(
     async with api.pool.acquire() as connection:
         assistant = await an_assistant(connection, api.organisation_id, business_name="Bakery")
         number = await create_number(
-            connection, api.organisation_id, NUMBER, {"assistant_id": assistant.id}
+            connection, api.organisation_id, {"phone_number": NUMBER, "assistant_id": assistant.id}
         )
     await write(
         api,

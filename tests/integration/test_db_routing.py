@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.assistants import delete_assistant, get_assistant, update_assistant
+from db.assistants import ASSISTANTS, delete_assistant
 from db.demo import ensure_demo
 from db.numbers import create_number, update_number
 from db.organisations import create_organisation, ensure_operator_organisation
@@ -37,7 +37,9 @@ async def test_a_number_leads_to_its_assistant_with_the_defaults_filled_in(
         max_duration_seconds=60, silence_timeout_seconds=8.5,
     )  # fmt: skip
     number = await create_number(
-        connection, assistant.organisation_id, NUMBER, {"assistant_id": assistant.id}
+        connection,
+        assistant.organisation_id,
+        {"phone_number": NUMBER, "assistant_id": assistant.id},
     )
     route = await find_route(connection, NUMBER, DEFAULTS)
     assert (route.organisation_id, route.number_id) == (assistant.organisation_id, number.id)
@@ -64,7 +66,9 @@ async def test_silence_ends_no_call_that_handles_silence_by_itself(
         connection, silence_timeout_seconds=8.0, autonomous_silence_handling=True
     )
     await create_number(
-        connection, assistant.organisation_id, NUMBER, {"assistant_id": assistant.id}
+        connection,
+        assistant.organisation_id,
+        {"phone_number": NUMBER, "assistant_id": assistant.id},
     )
     found = (await find_route(connection, NUMBER, DEFAULTS)).assistant
     assert found is not None
@@ -96,7 +100,7 @@ async def test_a_number_that_cannot_answer_says_why(
     owner = await create_organisation(connection, "Tenant")
     await ensure_operator_organisation(connection)
     row = await an_assistant(connection, owner, **assistant)
-    made = await create_number(connection, owner, NUMBER, {"assistant_id": row.id})
+    made = await create_number(connection, owner, {"phone_number": NUMBER, "assistant_id": row.id})
     await update_number(connection, owner, made.id, number)
     route = await find_route(connection, NUMBER, DEFAULTS)
     assert (route.organisation_id, route.number_id, route.known) == (owner, made.id, True)
@@ -112,9 +116,9 @@ async def test_the_demo_answers_extension_1000_and_keeps_what_the_operator_chang
     assert first is not None
     assert (first.name, first.first_message, first.llm) == ("Demo", "Welcome", DEFAULTS["llm"])
 
-    await update_assistant(connection, operator, first.id, {"name": "Mine"})
+    await ASSISTANTS.update(connection, operator, first.id, {"name": "Mine"})
     await ensure_demo(connection, operator, {"first_message": "Other"})
-    assert (await get_assistant(connection, operator, first.id)).name == "Mine"
+    assert (await ASSISTANTS.get(connection, operator, first.id)).name == "Mine"
     assert await connection.fetchval("SELECT count(*) FROM assistants") == 1
 
     await delete_assistant(connection, operator, first.id)

@@ -18,11 +18,14 @@ from api.app import build_app
 from db.keys import create_key
 from db.organisations import create_organisation, ensure_operator_organisation
 from sovereign_ari.domain.catalogue import Catalogue
+from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.vault import Vault
 
 VERSION = "1.2.3"
 CATALOGUE = Catalogue(
     json.loads((Path(sovereign_ari.speech.__file__).parent / "catalogue.json").read_text())
 )
+VAULT = Vault([bytes(range(32))])
 DEFAULTS = CATALOGUE.default_blocks(openai=False)
 Client = TestClient[web.Request, web.Application]
 
@@ -61,6 +64,8 @@ def an_app(pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000) -> web.Appl
         catalogue=CATALOGUE,
         defaults=DEFAULTS,
         version=VERSION,
+        vault=VAULT,
+        outgoing=OutgoingPolicy(),
         rate_limit_per_minute=rate_limit_per_minute,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from db.assistants import AssistantRecord, create_assistant
+from db.assistants import ASSISTANTS, AssistantRecord
 from db.organisations import ensure_operator_organisation
 from sovereign_ari.domain.ids import CallId, call_id
 from sovereign_ari.domain.records import (
@@ -75,4 +75,4 @@ async def an_assistant(
     connection: asyncpg.Connection, organisation_id: str | None = None, **values: Any
 ) -> AssistantRecord:
     owner = organisation_id or await ensure_operator_organisation(connection)
-    return await create_assistant(connection, owner, {"name": "Reception", **values})
+    return await ASSISTANTS.create(connection, owner, {"name": "Reception", **values})

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.assistant_bodies import CreateAssistant
 from api.bodies import Body, parse, parse_json, path_of
 from api.kinds import is_uuid, iso_ms
-from api.numbers import CreateNumber
 from api.queries import parse_moment
-from api.tools import read_tools
+from api.resources.assistant_bodies import CreateAssistant
+from api.resources.numbers import CreateNumber
+from api.resources.tools import read_tools
 from db.pool import encode_json
 from sovereign_ari.errors import InvalidRequest
 

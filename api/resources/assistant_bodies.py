@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from api.bodies import Body
 from api.kinds import Email, HttpUrl, Line, Name, Text, Timestamp, Uuid
 from api.parts import Catalogue
-from api.speech_bodies import AnalysisPlan, SpeechConfig
+from api.resources.speech_bodies import AnalysisPlan, SpeechConfig
 from api.views import View
 from db.assistants import AssistantRecord
 from sovereign_ari.domain.agent import Config

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.assistant_bodies import AssistantView, CreateAssistant, UpdateAssistant
 from api.bodies import Body, refusal
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked, Catalogue
-from api.tools import read_tools
-from db import assistants as table
+from api.resources.assistant_bodies import AssistantView, CreateAssistant, UpdateAssistant
+from api.resources.tools import read_tools
+from db.assistants import ASSISTANTS, AssistantRecord
+from db.assistants import delete_assistant as delete_row
 
 ENVELOPES = {"assistants": "agents", "assistant": "agent"}
 assistants = Endpoints("Assistants")
@@ -51,14 +52,14 @@ def _faults(catalogue: Catalogue, kind: str, block: dict[str, Any]) -> list[str]
     return catalogue.validate(kind, block)
 
 
-def _view(asked: Asked, record: table.AssistantRecord) -> AssistantView:
+def _view(asked: Asked, record: AssistantRecord) -> AssistantView:
     return AssistantView.of(record, asked.parts.catalogue, asked.parts.defaults)
 
 
 @assistants.add("GET", "/assistants", "List assistants, newest first", envelope="assistants")
 async def list_assistants(asked: Asked) -> list[AssistantView]:
     """All of the organisation."""
-    records = await table.list_assistants(asked.connection, asked.organisation_id)
+    records = await ASSISTANTS.list(asked.connection, asked.organisation_id)
     return [_view(asked, record) for record in records]
 
 
@@ -66,17 +67,14 @@ async def list_assistants(asked: Asked) -> list[AssistantView]:
 async def create_assistant(asked: Asked, body: CreateAssistant) -> AssistantView:
     """Blocks left out or null follow the platform's default, also when that changes."""
     values = read_blocks(body, asked.parts.catalogue)
-    return _view(
-        asked, await table.create_assistant(asked.connection, asked.organisation_id, values)
-    )
+    return _view(asked, await ASSISTANTS.create(asked.connection, asked.organisation_id, values))
 
 
 @assistants.add("GET", "/assistants/{assistant_id}", "Read an assistant", envelope="assistant")
 async def show_assistant(asked: Asked, assistant_id: str) -> AssistantView:
     """One of the organisation."""
     return _view(
-        asked,
-        await table.get_assistant(asked.connection, asked.organisation_id, assistant_id),
+        asked, await ASSISTANTS.get(asked.connection, asked.organisation_id, assistant_id)
     )
 
 
@@ -88,14 +86,12 @@ async def update_assistant(
     values = read_blocks(body, asked.parts.catalogue)
     return _view(
         asked,
-        await table.update_assistant(
-            asked.connection, asked.organisation_id, assistant_id, values
-        ),
+        await ASSISTANTS.update(asked.connection, asked.organisation_id, assistant_id, values),
     )
 
 
 @assistants.add("DELETE", "/assistants/{assistant_id}", "Delete an assistant")
 async def delete_assistant(asked: Asked, assistant_id: str) -> Deleted:
     """Its numbers stay, with no assistant; its calls stay."""
-    await table.delete_assistant(asked.connection, asked.organisation_id, assistant_id)
+    await delete_row(asked.connection, asked.organisation_id, assistant_id)
     return Deleted()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import ConfigDict, Field
 
@@ -13,7 +13,6 @@ from api.kinds import E164, Line, Timestamp, Uuid
 from api.parts import Asked
 from api.views import View
 from db import numbers as table
-from sovereign_ari.errors import NotFound
 
 numbers = Endpoints("Numbers")
 
@@ -27,18 +26,6 @@ class _Common(Body):
     )
     transfer_trunk_id: Uuid | None = None
     workflow_id: Uuid | None = None
-
-    def columns(self) -> dict[str, Any]:
-        """What is stored.
-
-        Raises:
-            NotFound: For a trunk or workflow: this installation has none.
-        """
-        values = self.given()
-        for name, kind in (("transfer_trunk_id", "SIP trunk"), ("workflow_id", "workflow")):
-            if (wanted := values.pop(name, None)) is not None:
-                raise NotFound(f"no {kind} {wanted}")
-        return values
 
 
 class CreateNumber(_Common):
@@ -94,10 +81,8 @@ async def list_numbers(asked: Asked) -> list[NumberView]:
 @numbers.add("POST", "/numbers", "Add a number", envelope="number", status=201, also=(404, 409))
 async def create_number(asked: Asked, body: CreateNumber) -> NumberView:
     """A number exists once in the whole installation."""
-    values = body.columns()
-    number = values.pop("phone_number")
     return NumberView.of(
-        await table.create_number(asked.connection, asked.organisation_id, number, values)
+        await table.create_number(asked.connection, asked.organisation_id, body.given())
     )
 
 
@@ -113,14 +98,12 @@ async def show_number(asked: Asked, number_id: str) -> NumberView:
 async def update_number(asked: Asked, number_id: str, body: UpdateNumber) -> NumberView:
     """An `assistant_id` of null leaves its calls unanswered."""
     return NumberView.of(
-        await table.update_number(
-            asked.connection, asked.organisation_id, number_id, body.columns()
-        )
+        await table.update_number(asked.connection, asked.organisation_id, number_id, body.given())
     )
 
 
 @numbers.add("DELETE", "/numbers/{number_id}", "Remove a number")
 async def delete_number(asked: Asked, number_id: str) -> Deleted:
     """Its calls stay."""
-    await table.delete_number(asked.connection, asked.organisation_id, number_id)
+    await table.NUMBERS.delete(asked.connection, asked.organisation_id, number_id)
     return Deleted()

@@ -11,7 +11,7 @@ from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
 from api.parts import Asked
 from api.queries import WHOLE, From, Query, Until
-from api.timeline import TimelineView
+from api.resources.timeline import TimelineView
 from api.views import View
 from db import calls as table
 from db.turns import Said, list_notes, list_said, list_turns
