@@ -16,21 +16,63 @@ from api.health import ROUTES
 from api.instruments import Instruments
 from api.openapi import PREFIX, build_document
 from api.parts import DOCUMENT, PARTS, Catalogue, Parts, utc_now
+from api.resources.analysis_templates import analysis_templates
 from api.resources.api_keys import keys
 from api.resources.assistants import aliases, assistants
+from api.resources.byok import byok
+from api.resources.call_control import call_control
+from api.resources.call_webhooks import call_webhooks
 from api.resources.calls import calls
+from api.resources.campaigns import campaigns
+from api.resources.chats import chats
+from api.resources.domains import domains
+from api.resources.mcp_servers import mcp_servers
 from api.resources.numbers import numbers
+from api.resources.organisations import organisations
+from api.resources.outbound import outbound
+from api.resources.sip_trunks import sip_trunks
+from api.resources.tool_templates import tool_templates
+from api.resources.usage import usage
+from api.resources.voices import voices
+from api.resources.web_calls import web_calls
+from api.resources.workflows import workflows
 from sovereign_ari.domain.agent import Config
-from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.outgoing.http import OutgoingHttp
+from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.vault import Vault
 
 LARGEST_BODY_BYTES = 1024 * 1024
 RATE_LIMIT_PER_MINUTE = 100
 
 
+RESOURCES = (
+    assistants,
+    calls,
+    outbound,
+    call_control,
+    call_webhooks,
+    numbers,
+    sip_trunks,
+    tool_templates,
+    analysis_templates,
+    campaigns,
+    workflows,
+    mcp_servers,
+    voices,
+    usage,
+    byok,
+    domains,
+    organisations,
+    keys,
+    web_calls,
+    chats,
+)
+
+
 def all_endpoints() -> list[Endpoint]:
     """Every operation that needs a key, in the order of the document."""
-    return [*assistants.all, *aliases(), *numbers.all, *calls.all, *keys.all]
+    found = [endpoint for resource in RESOURCES for endpoint in resource.all]
+    return [*found, *aliases()]
 
 
 def build_app(
@@ -60,6 +102,7 @@ def build_app(
     """
     assert rate_limit_per_minute >= 1
     app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[access])
+    http = OutgoingHttp(outgoing)
     app[PARTS] = Parts(
         pool=pool,
         catalogue=catalogue,
@@ -70,8 +113,14 @@ def build_app(
         instruments=instruments or Instruments(),
         vault=vault,
         outgoing=outgoing,
+        http=http,
     )
     problems.install(app)
+
+    async def close_http(_: web.Application) -> None:
+        await http.close()
+
+    app.on_cleanup.append(close_http)
     app.on_response_prepare.append(add_headers)
     endpoints = all_endpoints()
     app[DOCUMENT] = json.dumps(build_document(endpoints, catalogue, version)).encode()

@@ -14,7 +14,8 @@ from aiohttp import web
 from api.instruments import Instruments
 from db.tenancy import acting_for
 from sovereign_ari.domain.agent import Config
-from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.outgoing.http import OutgoingHttp
+from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.vault import Vault
 
 
@@ -45,6 +46,7 @@ class Parts:
         allowed_per_minute: Requests per key in any 60 s.
         vault: Seals what is stored of secrets.
         outgoing: Where requests that clients configure may go.
+        http: Makes such requests.
     """
 
     pool: asyncpg.Pool
@@ -56,6 +58,7 @@ class Parts:
     instruments: Instruments
     vault: Vault
     outgoing: OutgoingPolicy
+    http: OutgoingHttp
 
 
 PARTS = web.AppKey("PARTS", Parts)

@@ -35,7 +35,7 @@ from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, Settin
 from sovereign_ari.masterkeys import load_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
-from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
 from sovereign_ari.speech.unusable import Unusable

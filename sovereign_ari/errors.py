@@ -15,7 +15,8 @@
     ├── TryAgain               nobody need act: a later attempt may work
     │   ├── AsteriskUnavailable
     │   ├── AsteriskUnknown    the outcome is not known: look, or delete by the id we chose
-    │   └── DatabaseUnavailable
+    │   ├── DatabaseUnavailable
+    │   └── OutgoingFailed     a server that somebody configured did not answer as it should
     ├── AsteriskRefused        Asterisk said no; nothing changed
     ├── ProviderError          a speech or language vendor failed; `retryable` says whether
     │   ├── ProviderRefused    it understood us and said no (a bad key, an unknown model)
@@ -159,6 +160,12 @@ class DatabaseUnavailable(TryAgain):
     """PostgreSQL could not be reached in time."""
 
     code = "database_unavailable"
+
+
+class OutgoingFailed(TryAgain):
+    """A request to a server that somebody configured got no answer we can use."""
+
+    code = "outgoing_failed"
 
 
 class AsteriskRefused(SovereignError):

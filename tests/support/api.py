@@ -18,7 +18,7 @@ from api.app import build_app
 from db.keys import create_key
 from db.organisations import create_organisation, ensure_operator_organisation
 from sovereign_ari.domain.catalogue import Catalogue
-from sovereign_ari.outgoing import OutgoingPolicy
+from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.vault import Vault
 
 VERSION = "1.2.3"

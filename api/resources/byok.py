@@ -1,0 +1,7 @@
+"""`/byok`."""
+
+from __future__ import annotations
+
+from api.endpoints import Endpoints
+
+byok = Endpoints("BYOK")

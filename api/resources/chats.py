@@ -1,0 +1,7 @@
+"""`/chats (deprecated)`."""
+
+from __future__ import annotations
+
+from api.endpoints import Endpoints
+
+chats = Endpoints("Chats")

@@ -1,0 +1,7 @@
+"""`/organizations, and /account`."""
+
+from __future__ import annotations
+
+from api.endpoints import Endpoints
+
+organisations = Endpoints("Organisation")

@@ -1,0 +1,7 @@
+"""`/calls/outbound`."""
+
+from __future__ import annotations
+
+from api.endpoints import Endpoints
+
+outbound = Endpoints("Calls")

@@ -1,0 +1,7 @@
+"""`/usage`."""
+
+from __future__ import annotations
+
+from api.endpoints import Endpoints
+
+usage = Endpoints("Usage")
