@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -57,27 +58,33 @@ class Api:
         return Api(self.client, key, tenant, self.pool)
 
 
-def an_app(pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000) -> web.Application:
-    """The application as shipped, with the catalogue as shipped."""
+def an_app(
+    pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000, allow: Sequence[str] = ()
+) -> web.Application:
+    """The application as shipped, with the catalogue as shipped.
+
+    `allow` are networks, such as `127.0.0.0/8`, that outgoing requests may reach though they are
+    not public.
+    """
     return build_app(
         pool,
         catalogue=CATALOGUE,
         defaults=DEFAULTS,
         version=VERSION,
         vault=VAULT,
-        outgoing=OutgoingPolicy(),
+        outgoing=OutgoingPolicy([ip_network(net) for net in allow]),
         rate_limit_per_minute=rate_limit_per_minute,
     )
 
 
 @asynccontextmanager
 async def running_api(
-    pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000
+    pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000, allow: Sequence[str] = ()
 ) -> AsyncIterator[Api]:
-    """Serve the API for the operator's organisation."""
+    """Serve the API for the operator's organisation; `allow` as in `an_app`."""
     async with pool.acquire() as connection:
         organisation = await ensure_operator_organisation(connection)
         _, key = await create_key(connection, organisation, name="tests")
-    app = an_app(pool, rate_limit_per_minute)
+    app = an_app(pool, rate_limit_per_minute, allow)
     async with TestClient(TestServer(app)) as client:
         yield Api(client, key, organisation, pool)
