@@ -31,6 +31,15 @@ class Catalogue(Protocol):
     def json_schema(self, kind: str) -> Mapping[str, Any]:
         """Describe the blocks that `validate` accepts."""
 
+    def is_realtime(self, provider: object) -> bool:
+        """Whether a model of this provider hears and speaks itself, without STT and TTS."""
+
+    def byok_providers(self) -> tuple[str, ...]:
+        """Whose keys an organisation may store."""
+
+    def slot(self, provider: str) -> str:
+        """Name the place of a stored key: `<provider>_secret_id`."""
+
 
 def utc_now() -> datetime:
     """The wall clock."""

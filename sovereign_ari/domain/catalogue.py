@@ -4,8 +4,9 @@ The data is JSON that somebody else reads from a file:
 
     {"aliases": {alias: provider},
      "online" and "offline": {kind: provider},
-     "kinds": {kind: {provider:
-         {"label", "available", "required"?, "retires"?: {model: day}, "fields": {name: schema}}}}}
+     "byok": [whose keys an organisation may store],
+     "kinds": {kind: {provider: {"label", "available", "realtime"?, "required"?,
+         "retires"?: {model: day}, "fields": {name: schema}}}}}
 
 A kind is `llm`, `stt` or `tts`. A provider that is not `available` is known, so that blocks
 written for it are kept, but cannot be used by this release. `retires` holds the
@@ -48,6 +49,19 @@ class Catalogue:
         """Whether this release can use a provider."""
         name = self._name(provider)
         return name in self._kinds[kind] and bool(self._kinds[kind][name]["available"])
+
+    def is_realtime(self, provider: object) -> bool:
+        """Whether a model of this provider hears and speaks itself, without STT and TTS."""
+        entry = self._kinds["llm"].get(self._name(provider), {})
+        return bool(entry.get("realtime", False))
+
+    def byok_providers(self) -> tuple[str, ...]:
+        """Whose keys an organisation may store; not all of them are of a kind above."""
+        return tuple(self._data["byok"])
+
+    def slot(self, provider: str) -> str:
+        """Name the place of a stored key: `<provider>_secret_id`."""
+        return f"{self._name(provider)}_secret_id"
 
     def validate(self, kind: str, block: Mapping[str, Any]) -> list[str]:
         """Say what is wrong with a block, one line `path: what is wrong` per fault."""

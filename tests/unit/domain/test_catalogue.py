@@ -98,6 +98,20 @@ def test_an_operators_choice_must_be_usable(name: str) -> None:
         CATALOGUE.default_blocks(openai=True, stt=name)
 
 
+def test_models_that_hear_and_speak_themselves_are_known() -> None:
+    realtime = [p for p in CATALOGUE.providers("llm") if CATALOGUE.is_realtime(p)]
+    assert realtime == ["google_realtime", "xai_realtime", "openai_live"]
+    assert not CATALOGUE.is_realtime("nobody")
+    assert not CATALOGUE.is_realtime(None)
+
+
+def test_a_stored_key_has_a_slot_by_its_provider() -> None:
+    documented = {"deepgram", "openai", "elevenlabs", "resend", "xai", "gladia", "mistral"}
+    assert documented | {"inworld", "google", "google_vertex"} <= set(CATALOGUE.byok_providers())
+    assert CATALOGUE.slot("google_vertex") == "google_vertex_secret_id"
+    assert CATALOGUE.slot("11labs") == "elevenlabs_secret_id"
+
+
 def test_an_announced_end_of_a_model_is_known() -> None:
     assert CATALOGUE.retires("stt", {"provider": "openai"}) == date(2027, 2, 26)
     assert CATALOGUE.retires("tts", {"provider": "openai", "model": "tts-1"}) == date(2027, 1, 6)
