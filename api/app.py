@@ -9,7 +9,7 @@ from datetime import datetime
 import asyncpg
 from aiohttp import web
 
-from api import problems
+from api import docs, problems
 from api.access import access, add_headers
 from api.endpoints import Endpoint, routes_of
 from api.health import ROUTES
@@ -125,5 +125,6 @@ def build_app(
     endpoints = all_endpoints()
     app[DOCUMENT] = json.dumps(build_document(endpoints, catalogue, version)).encode()
     app.add_routes(ROUTES)
+    app.add_routes(docs.ROUTES)
     app.add_routes(routes_of(endpoints, PREFIX))
     return app

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
@@ -23,6 +23,7 @@ from api.bodies import parse, read_json
 from api.kinds import is_uuid
 from api.parts import PARTS, Asked
 from api.queries import read_query
+from api.views import View
 from sovereign_ari.domain.ids import is_call_id
 from sovereign_ari.errors import NotFound
 
@@ -44,6 +45,7 @@ class Endpoint:
         body: Model of the body, if there is one.
         query: Model of the query, if there is one.
         parameters: Names in the path.
+        answer: Type of the answer.
         adapter: Writes the answer.
     """
 
@@ -62,6 +64,7 @@ class Endpoint:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     parameters: tuple[str, ...] = ()
+    answer: Any = None
     adapter: TypeAdapter[Any] = field(default_factory=lambda: TypeAdapter(Any))
 
     @property
@@ -152,6 +155,7 @@ class Endpoints:
                     body=hints.get("body"),
                     query=hints.get("query"),
                     parameters=tuple(n for n in names if n not in ("body", "query")),
+                    answer=hints["return"],
                     adapter=TypeAdapter(hints["return"]),
                     **options,
                 )
@@ -174,8 +178,10 @@ class Endpoints:
         ]
 
 
-class Deleted(BaseModel):
+class Deleted(View):
     """The answer to every DELETE."""
+
+    example: ClassVar[Mapping[str, Any]] = {"success": True}
 
     success: bool = True
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -33,6 +34,18 @@ class Checks(BaseModel):
 
 class HealthView(BaseModel):
     """Answered with 200 when `status` is ok, with 503 otherwise."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "status": "ok",
+        "timestamp": "2026-01-01T12:00:00.000Z",
+        "version": "0.1.0",
+        "checks": {"database": {"status": "ok", "latency_ms": 1}},
+    }
+    failing: ClassVar[Mapping[str, Any]] = {
+        **example,
+        "status": "error",
+        "checks": {"database": {"status": "error", "latency_ms": None}},
+    }
 
     status: Literal["ok", "error"]
     timestamp: Timestamp

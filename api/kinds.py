@@ -21,6 +21,12 @@ E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 # Controls and spaces by number: every dialect of regular expressions has its own idea of `\s`.
 _GAPS = r"\x00-\x20\x7f-\xa0"
 HTTP_URL_PATTERN = rf"^https?://[^{_GAPS}/?#]+[^{_GAPS}]*$"
+# What is accepted everywhere. The operator may allow more: see `OutgoingPolicy`.
+_PUBLIC_URL_PATTERN = (
+    r"^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}"
+    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}))?"
+    rf"([/?#][^{_GAPS}]*)?$"
+)
 EMAIL_PATTERN = rf"^[^@{_GAPS}]+@[^@{_GAPS}]+\.[^@{_GAPS}]+$"
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
@@ -54,7 +60,19 @@ def iso_ms(moment: datetime) -> str:
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 E164 = Annotated[str, StringConstraints(pattern=E164_PATTERN)]
-HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL_PATTERN, max_length=2000)]
+HttpUrl = Annotated[
+    str,
+    StringConstraints(pattern=HTTP_URL_PATTERN, max_length=2000),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 2000,
+            "pattern": _PUBLIC_URL_PATTERN,
+            "description": "An http or https URL of a public host; private addresses are refused"
+            " unless the operator allows them.",
+        }
+    ),
+]
 Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=320)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Line = Annotated[str, StringConstraints(max_length=255)]

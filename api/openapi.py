@@ -7,111 +7,53 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import JsonSchemaMode
 
+from api import idempotency
 from api.endpoints import CALL_ID, Endpoint
+from api.error_codes import as_markdown
 from api.health import HealthView
+from api.openapi_parts import (
+    REF,
+    Components,
+    error_responses,
+    errors,
+    example_of,
+    header_refs,
+    headers,
+    without_null,
+)
 from api.parts import Catalogue
-from api.resources.tools import TOOL
 
 PREFIX = "/api/v1"
-REF = "#/components/schemas/{model}"
-TAKES = {"POST", "PATCH", "PUT"}
-RATE_HEADERS = {
-    "X-RateLimit-Limit": "Requests per key in any 60 seconds.",
-    "X-RateLimit-Remaining": "Requests left now.",
-    "X-RateLimit-Reset": "Unix time at which the next one becomes free.",
-    "X-Request-Id": "Names this request in our logs.",
-}
-_NAMED = {
-    "code": {"type": "string"},
-    "message": {"type": "string"},
-    "param": {"type": ["string", "null"]},
-    "type": {"type": "string"},
-}
-ERROR = {
-    "type": "object",
-    "description": "`error` is a text for clients whose User-Agent begins with hmsovereign-node/;"
-    " `code`, `param` and `type` then stand beside it.",
-    "properties": {
-        "error": {
-            "anyOf": [
-                {"type": "object", "properties": _NAMED, "required": list(_NAMED)},
-                {"type": "string"},
-            ]
-        },
-        **_NAMED,
-        "details": {"type": "array", "items": {"type": "string"}},
-        "retry_after": {"type": "integer"},
-    },
-    "required": ["error", "message"],
-}
 _CALL_ID_SCHEMA = {"type": "string", "pattern": "^call-(inbound|outbound|web)-[0-9a-z]{26}$"}
+_CALL_ID_EXAMPLE = "call-inbound-01kah0zq7me4s1v9w2x3y4z5a6"
+_UUID_EXAMPLE = "3f0c2b52-7f4f-4d0e-9b7e-0a4f6d1c9e21"
+_IDEMPOTENCY_KEY = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Any text of yours: the same request with the same key is done once within 24"
+    " hours and answered the same.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "example": "order-4711",
+}
+DESCRIPTION = """\
+Assistants that answer telephone calls, and everything they need.
 
+**Authentication.** Send `Authorization: Bearer <key>` on every request. A key belongs to one
+organisation and has scopes: `read` for every GET, `calls` to place and control calls, `admin` for
+everything. Create keys with `POST /keys` or `sovereign keys create`.
 
-class Components:
-    """Schemas that were referred to, by name."""
+**Bodies** are JSON objects in UTF-8 of at most 1 MiB and 32 levels. Unknown fields are refused;
+the message names the nearest known one. Texts hold no NUL characters; names of tools are unique
+in a list. PATCH changes only the fields it names; a config block is replaced whole; null clears.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.schemas: dict[str, Any] = {"Error": ERROR}
-        self._catalogue = catalogue
+**Limits.** 100 requests per key in any 60 seconds; `X-RateLimit-*` stand on every answer.
 
-    def of(self, kind: type[BaseModel] | TypeAdapter[Any], mode: JsonSchemaMode) -> dict[str, Any]:
-        """Describe a model; its parts go into the components."""
-        adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
-        schema = adapter.json_schema(mode=mode, ref_template=REF)
-        for name, part in schema.pop("$defs", {}).items():
-            self.schemas[name] = self._resolve(part)
-        schema = dict(self._resolve(schema))
-        if (title := schema.get("title")) and isinstance(kind, type):
-            self.schemas[title] = schema
-            return {"$ref": REF.format(model=title)}
-        return schema
+**Errors** have one shape; clients should act on `code`. A client whose `User-Agent` begins with
+`hmsovereign-node/` gets `error` as a text, with the other keys beside it.
 
-    def _resolve(self, schema: Any) -> Any:
-        """Put the catalogue's schemas where blocks are marked, and drop generated titles."""
-        if isinstance(schema, list):
-            return [self._resolve(item) for item in schema]
-        if not isinstance(schema, dict):
-            return schema
-        if (kind := schema.get("x-catalogue")) is not None:
-            return {"$ref": REF.format(model=self._block(kind))}
-        return {name: self._resolve(value) for name, value in schema.items()}
-
-    def _block(self, kind: str) -> str:
-        """Name the component of a provider block."""
-        name = f"{kind.capitalize()}Config"
-        if name not in self.schemas:
-            schema = dict(self._catalogue.json_schema(kind))
-            # OpenAPI allows it only beside references, and these alternatives stand inline.
-            schema.pop("discriminator", None)
-            for part, described in schema.pop("$defs", {}).items():
-                self.schemas[f"{name}{part}"] = _renamed(described, name)
-            self.schemas[name] = _renamed(schema, name)
-            if kind == "llm":
-                self._offer_tools(self.schemas[name])
-        return name
-
-    def _offer_tools(self, schema: dict[str, Any]) -> None:
-        """Add `tools` to the model's block, in each of its alternatives."""
-        tools = {"type": "array", "items": self.of(TOOL, "validation"), "maxItems": 64}
-        for branch in [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]:
-            if "properties" in branch:
-                branch["properties"] = {**branch["properties"], "tools": tools}
-
-
-def _renamed(schema: Any, prefix: str) -> Any:
-    """Point local references of a catalogue's schema at the components."""
-    if isinstance(schema, list):
-        return [_renamed(item, prefix) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: REF.format(model=prefix + value.removeprefix("#/$defs/"))
-        if key == "$ref" and isinstance(value, str) and value.startswith("#/$defs/")
-        else _renamed(value, prefix)
-        for key, value in schema.items()
-    }
+"""
 
 
 def build_document(
@@ -122,23 +64,32 @@ def build_document(
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         operations = paths.setdefault(PREFIX + endpoint.path, {})
-        operations[endpoint.method.lower()] = _operation(endpoint, components)
+        operations[endpoint.method.lower()] = _operation(endpoint, components, endpoints)
     health = components.of(HealthView, "serialization")
     for path in ("/health", f"{PREFIX}/health"):
         paths[path] = {"get": _health(path, health)}
+    tags = dict.fromkeys(endpoint.tag for endpoint in endpoints)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Sovereign ARI",
             "version": version,
-            "description": "Assistants that answer telephone calls. Texts hold no NUL characters;"
-            " bodies are at most 1 MiB and 32 levels deep; names of tools are unique in a list.",
+            "description": DESCRIPTION + as_markdown(),
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
+        "tags": [{"name": "System"}, *({"name": tag} for tag in tags)],
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key of the organisation, such as `fl_live_…`.",
+                }
+            },
+            "headers": headers(),
+            "responses": errors(),
             "schemas": components.schemas,
         },
     }
@@ -148,61 +99,98 @@ def _health(path: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "operationId": "health" if path == "/health" else "api_health",
         "summary": "Say whether we work",
+        "description": "Needs no key.",
         "tags": ["System"],
         "security": [],
-        "responses": {"200": _response("We work", schema), "503": _response("We do not", schema)},
+        "responses": {
+            "200": _response("We work", schema, HealthView.example),
+            "503": _response("We do not", schema, HealthView.failing),
+        },
     }
 
 
-def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
+def _operation(
+    endpoint: Endpoint, components: Components, endpoints: Sequence[Endpoint]
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
-        "description": endpoint.handler.__doc__ or endpoint.summary,
+        "description": f"{endpoint.handler.__doc__ or endpoint.summary}\n\n"
+        f"Needs a key with the scope `{endpoint.needs}`.",
         "tags": [endpoint.tag],
-        "responses": _responses(endpoint, components),
+        "security": [{"key": [endpoint.needs]}],
+        "responses": _responses(endpoint, components, endpoints),
     }
     if endpoint.deprecated:
         operation["deprecated"] = True
-    if parameters := [*_path_parameters(endpoint), *_query_parameters(endpoint, components)]:
+    parameters = [*_path_parameters(endpoint), *_query_parameters(endpoint)]
+    if endpoint.method == "POST":
+        parameters.append(_IDEMPOTENCY_KEY)
+    if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
-        schema = components.of(endpoint.body, "validation")
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
-        }
+        operation["requestBody"] = _request_body(endpoint.body, components)
     return operation
 
 
-def _responses(endpoint: Endpoint, components: Components) -> dict[str, Any]:
-    answer = components.of(endpoint.adapter, "serialization")
+def _request_body(body: type[BaseModel], components: Components) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": components.of(body, "validation")}
+    if (example := example_of(body)) is not None:
+        content["example"] = example
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _responses(
+    endpoint: Endpoint, components: Components, endpoints: Sequence[Endpoint]
+) -> dict[str, Any]:
+    answer, example = components.of(endpoint.adapter, "serialization"), example_of(endpoint.answer)
     if endpoint.envelope is not None:
         key = endpoint.envelope
         answer = {"type": "object", "properties": {key: answer}, "required": [key]}
-    errors = {401, 429, 500, 503, *endpoint.also}
+        example = None if example is None else {key: example}
+    errors = {401, 403, 429, 500, 503, *endpoint.also}
     if endpoint.body is not None or endpoint.query is not None:
         errors.add(400)
     if endpoint.body is not None:
         errors.add(413)
     if endpoint.parameters:
         errors.add(404)
+    if endpoint.method == "POST":
+        errors |= {400, 409}
+    more = ["Idempotent-Replayed"] if endpoint.method == "POST" else []
     phrase = HTTPStatus(endpoint.status).phrase
-    responses = {str(endpoint.status): _response(phrase, answer)}
-    for status in sorted(errors):
-        schema = {"$ref": REF.format(model="Error")}
-        responses[str(status)] = _response(HTTPStatus(status).phrase, schema)
-    return responses
+    success = _response(phrase, answer, example, *more)
+    if links := _links(endpoint, endpoints):
+        success["links"] = links
+    return {str(endpoint.status): success, **error_responses(errors)}
 
 
-def _response(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _response(
+    description: str, schema: Mapping[str, Any], example: Any, *more_headers: str
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": schema}
+    if example is not None:
+        content["example"] = example
     return {
         "description": description,
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}}
-            for name, text in RATE_HEADERS.items()
-        },
-        "content": {"application/json": {"schema": schema}},
+        "headers": header_refs(*more_headers),
+        "content": {"application/json": content},
+    }
+
+
+def _links(endpoint: Endpoint, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """What can be done next with what was just created."""
+    if endpoint.method != "POST" or endpoint.status != HTTPStatus.CREATED:
+        return {}
+    where = "$response.body#" + (f"/{endpoint.envelope}/id" if endpoint.envelope else "/id")
+    inherited = {name: f"$request.path.{name}" for name in endpoint.parameters}
+    return {
+        other.name: {
+            "operationId": other.name,
+            "parameters": {**inherited, other.parameters[-1]: where},
+        }
+        for other in endpoints
+        if other.path == f"{endpoint.path}/{{{other.parameters[-1] if other.parameters else ''}}}"
     }
 
 
@@ -214,26 +202,17 @@ def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "schema": _CALL_ID_SCHEMA if name == CALL_ID else uuid,
+            "example": _CALL_ID_EXAMPLE if name == CALL_ID else _UUID_EXAMPLE,
         }
         for name in endpoint.parameters
     ]
 
 
-def _query_parameters(endpoint: Endpoint, components: Components) -> list[dict[str, Any]]:
+def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.query is None:
         return []
     described = TypeAdapter(endpoint.query).json_schema(ref_template=REF)["properties"]
     return [
-        {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
+        {"name": name, "in": "query", "required": False, "schema": without_null(schema)}
         for name, schema in described.items()
     ]
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query cannot say null."""
-    schema = {key: value for key, value in schema.items() if key != "title"}
-    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
-    if len(kinds) == 1 and schema.pop("default", None) is None:
-        del schema["anyOf"]
-        return {**schema, **kinds[0]}
-    return schema

@@ -1,0 +1,92 @@
+"""Every `code` that an error of the API can carry: the reference and OpenAPI show this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One row of the table.
+
+    Attributes:
+        status: HTTP status it comes with.
+        kind: The error's `type`.
+        meaning: When it comes, and what to do.
+    """
+
+    status: int
+    kind: str
+    meaning: str
+
+
+CODES: dict[str, ErrorCode] = {
+    "invalid_request": ErrorCode(
+        400,
+        "validation_error",
+        "The body, the query or a header is malformed. `details` has one line per fault,"
+        " `path: what is wrong`; `param` names the first field.",
+    ),
+    "missing_field": ErrorCode(
+        400, "validation_error", "The field that `param` names is required and was not sent."
+    ),
+    "realtime_provider_not_allowed_per_node": ErrorCode(
+        400,
+        "validation_error",
+        "A node of a workflow names a realtime provider; nodes take text providers only.",
+    ),
+    "unauthorized": ErrorCode(
+        401, "authentication_error", "There is no API key in `Authorization`, or it is unknown."
+    ),
+    "api_key_expired": ErrorCode(
+        401, "authentication_error", "The key's `expires_at` has passed. Create another."
+    ),
+    "api_key_revoked": ErrorCode(401, "authentication_error", "The key was deleted."),
+    "insufficient_credits": ErrorCode(
+        402, "billing_error", "The organisation's prepaid minutes are used up."
+    ),
+    "insufficient_scope": ErrorCode(
+        403, "permission_error", "The key is valid, but lacks the scope that this operation needs."
+    ),
+    "not_found": ErrorCode(
+        404,
+        "not_found_error",
+        "There is no such resource in the organisation of the key, or no such path.",
+    ),
+    "method_not_allowed": ErrorCode(
+        405, "invalid_request_error", "The path exists; `Allow` names the methods it takes."
+    ),
+    "conflict": ErrorCode(
+        409,
+        "conflict_error",
+        "The request contradicts what is stored: it exists already, it is in use, or it may no"
+        " longer be changed. The message says by what.",
+    ),
+    "body_too_large": ErrorCode(413, "invalid_request_error", "Bodies are at most 1 MiB."),
+    "idempotency_key_reused": ErrorCode(
+        409,
+        "conflict_error",
+        "The `Idempotency-Key` was used for another request within 24 hours.",
+    ),
+    "rate_limit_exceeded": ErrorCode(
+        429,
+        "rate_limit_error",
+        "More than 100 requests with this key, or 10 commands to this call, within 60 seconds."
+        " Wait for as long as `Retry-After` says; the request was not processed.",
+    ),
+    "internal_error": ErrorCode(
+        500, "api_error", "A mistake of ours. Nothing was changed; our log has the `X-Request-Id`."
+    ),
+    "database_unavailable": ErrorCode(
+        503, "api_error", "The database cannot be reached. Try again after `Retry-After`."
+    ),
+}
+
+
+def as_markdown() -> str:
+    """The table, for the reference."""
+    rows = [
+        f"| `{code}` | {entry.status} | `{entry.kind}` | {entry.meaning} |"
+        for code, entry in CODES.items()
+    ]
+    return "\n".join(["| code | status | type | meaning |", "| --- | --- | --- | --- |", *rows])
