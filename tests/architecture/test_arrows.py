@@ -52,6 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         f"{_A}.outgoing",
         "aiohttp",
         "asyncpg",
+        "jsonschema",
+        "phonenumbers",
         "pydantic",
         "pydantic_core",
         "prometheus_client",
