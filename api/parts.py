@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -51,23 +51,28 @@ class Parts:
     """Everything that handlers share.
 
     Attributes:
+        pool: Where everything is stored.
+        catalogue: What provider blocks may say.
         defaults: The platform's blocks `llm`, `stt` and `tts`.
-        allowed_per_minute: Requests per key in any 60 s.
+        version: Shown by `/health` and in the OpenAPI document.
         vault: Seals what is stored of secrets.
         outgoing: Where requests that clients configure may go.
         http: Makes such requests.
+        allowed_per_minute: Requests per key in any 60 s.
+        instruments: Metrics.
+        now: The wall clock.
     """
 
     pool: asyncpg.Pool
     catalogue: Catalogue
     defaults: Mapping[str, Config]
     version: str
-    allowed_per_minute: int
-    now: Callable[[], datetime]
-    instruments: Instruments
     vault: Vault
     outgoing: OutgoingPolicy
     http: OutgoingHttp
+    allowed_per_minute: int = 100
+    instruments: Instruments = field(default_factory=Instruments)
+    now: Callable[[], datetime] = utc_now
 
 
 PARTS = web.AppKey("PARTS", Parts)

@@ -19,6 +19,7 @@ import asyncpg
 from aiohttp import web
 
 from api.app import build_app
+from api.parts import Parts
 from db import controllers as controllers_table
 from db.journal import write_entries
 from db.pool import UNAVAILABLE, create_pool
@@ -35,6 +36,7 @@ from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, Settin
 from sovereign_ari.masterkeys import load_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
+from sovereign_ari.outgoing.http import OutgoingHttp
 from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
@@ -171,21 +173,28 @@ async def run_controller(settings: Settings) -> None:
             await _finish(writer, writing)
 
 
+def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
+    """What the API is made of, for the server and for commands that do the same work."""
+    policy = OutgoingPolicy([ip_network(net) for net in settings.outgoing_allow])
+    return Parts(
+        pool=pool,
+        catalogue=load_catalogue(),
+        defaults=default_blocks(settings),
+        version=__version__,
+        vault=load_vault(settings.master_keys),
+        outgoing=policy,
+        http=OutgoingHttp(policy),
+        allowed_per_minute=settings.rate_limit_per_minute,
+    )
+
+
 async def run_api(settings: Settings) -> None:
     """Serve the REST API until SIGTERM or SIGINT."""
     log.configure("api", level=settings.log_level, style=settings.log_format)
     stop = _stop_on_signals()
     async with AsyncExitStack() as stack:
         pool = await _open_pool(stack, settings, "api", max_size=10)
-        application = build_app(
-            pool,
-            catalogue=load_catalogue(),
-            defaults=default_blocks(settings),
-            version=__version__,
-            vault=load_vault(settings.master_keys),
-            outgoing=OutgoingPolicy([ip_network(net) for net in settings.outgoing_allow]),
-            rate_limit_per_minute=settings.rate_limit_per_minute,
-        )
+        application = build_app(api_parts(settings, pool))
         await _serve(stack, application, settings.bind, settings.api_port)
         await stop.wait()
 

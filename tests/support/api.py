@@ -16,9 +16,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 import sovereign_ari.speech
 from api.app import build_app
+from api.parts import Parts
 from db.keys import create_key
 from db.organisations import create_organisation, ensure_operator_organisation
 from sovereign_ari.domain.catalogue import Catalogue
+from sovereign_ari.outgoing.http import OutgoingHttp
 from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.vault import Vault
 
@@ -66,14 +68,18 @@ def an_app(
     `allow` are networks, such as `127.0.0.0/8`, that outgoing requests may reach though they are
     not public.
     """
+    policy = OutgoingPolicy([ip_network(net) for net in allow])
     return build_app(
-        pool,
-        catalogue=CATALOGUE,
-        defaults=DEFAULTS,
-        version=VERSION,
-        vault=VAULT,
-        outgoing=OutgoingPolicy([ip_network(net) for net in allow]),
-        rate_limit_per_minute=rate_limit_per_minute,
+        Parts(
+            pool=pool,
+            catalogue=CATALOGUE,
+            defaults=DEFAULTS,
+            version=VERSION,
+            vault=VAULT,
+            outgoing=policy,
+            http=OutgoingHttp(policy),
+            allowed_per_minute=rate_limit_per_minute,
+        )
     )
 
 
