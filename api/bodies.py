@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar, get_args
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.kinds import IN_WORDS
@@ -50,6 +51,15 @@ class Body(BaseModel):
     def given(self) -> dict[str, Any]:
         """The fields the client named, as they are stored."""
         return self.model_dump(exclude_unset=True, by_alias=True)
+
+
+def without_defaults(schema: JsonDict) -> None:
+    """Describe a PATCH (`json_schema_extra`): what it does not name keeps its value."""
+    properties = schema["properties"]
+    assert isinstance(properties, dict)
+    for described in properties.values():
+        assert isinstance(described, dict)
+        described.pop("default", None)
 
 
 async def read_json(request: web.Request) -> dict[str, Any]:
@@ -130,12 +140,16 @@ def parse(model: type[_Model], data: Mapping[str, Any]) -> _Model:
         raise refusal(faults(model, error)) from None
 
 
-def refusal(lines: list[str]) -> InvalidRequest:
-    """Build the error that carries these faults, `path: what is wrong` each."""
+def refusal(lines: list[str], *, code: str | None = None) -> InvalidRequest:
+    """Build the error that carries these faults, `path: what is wrong` each.
+
+    `code` names a reason that has one of its own.
+    """
     lines = [line.removeprefix(": ") for line in lines]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     path, colon, _ = lines[0].partition(": ")
-    return InvalidRequest(f"{lines[0]}{more}", details=tuple(lines), param=path if colon else None)
+    param = path if colon else None
+    return InvalidRequest(f"{lines[0]}{more}", details=tuple(lines), param=param, code=code)
 
 
 def faults(model: type[BaseModel], error: ValidationError) -> list[str]:

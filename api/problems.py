@@ -80,7 +80,8 @@ def answer(request: web.Request, problem: Problem) -> web.Response:
 
 def _invalid(error: InvalidRequest) -> Problem:
     missing = error.details and error.details[0].endswith(": is required")
-    code = "missing_field" if missing else "invalid_request"  # of the field that `param` names
+    usual = "missing_field" if missing else "invalid_request"  # of the field that `param` names
+    code = error.reason or usual
     return Problem(400, code, "validation_error", str(error), error.param, error.details)
 
 

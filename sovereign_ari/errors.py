@@ -87,16 +87,23 @@ class InvalidRequest(CallerError):
         message: One sentence.
         details: One line per fault, `path: what is wrong`.
         param: The first field at fault.
+        code: Stable name of the reason, when it has one of its own.
     """
 
     code = "validation_error"
 
     def __init__(
-        self, message: str, *, details: tuple[str, ...] = (), param: str | None = None
+        self,
+        message: str,
+        *,
+        details: tuple[str, ...] = (),
+        param: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.details = details
         self.param = param
+        self.reason = code
 
 
 class OperatorError(SovereignError):
