@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     _V: {_E, _D, _M, _S},
     _C: {_E, _D, _M, _W, _V, "structlog"},
     f"{_A}.vault": {_E, "cryptography"},
-    f"{_A}.outgoing": {_E, "aiohttp", "httpx", "httpcore", "mcp"},
+    f"{_A}.outgoing": {_E, "aiohttp", "anyio", "httpx", "httpcore", "idna", "mcp"},
     f"{_A}.masterkeys": {_E, f"{_A}.vault"},
+    f"{_A}.call_providers": {_E, _D, _M, _S, _V, "db.byok"},
     "db": {_E, _D, "asyncpg"},
     "api": {
         _E,
