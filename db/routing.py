@@ -24,7 +24,10 @@ SELECT operator.id AS operator_id,
        target.organisation_id, target.number_id, target.is_active AS number_active,
        a.id AS assistant_id, a.name, a.is_active AS assistant_active, a.first_message,
        a.llm_config, a.stt_config, a.tts_config, a.speech_config, a.max_duration_seconds,
-       a.autonomous_silence_handling, a.silence_timeout_seconds
+       a.autonomous_silence_handling, a.silence_timeout_seconds,
+       -- Pairs of a provider and its sealed key.
+       ARRAY(SELECT (provider, secret) FROM byok_keys
+              WHERE organisation_id = a.organisation_id) AS sealed_keys
   FROM organisations AS operator
   LEFT JOIN target ON true
   LEFT JOIN assistants AS a
@@ -95,6 +98,7 @@ def _assistant(row: asyncpg.Record, defaults: Mapping[str, Config]) -> Assistant
         max_duration_s=float(row["max_duration_seconds"] or DEFAULT_MAX_DURATION_S),
         # With autonomous handling the seconds are those before the first check, not the end.
         silence_timeout_s=None if autonomous else row["silence_timeout_seconds"],
+        sealed_keys=dict(row["sealed_keys"]),
     )
 
 

@@ -49,6 +49,7 @@ class Assistant:
         end_call_message: Spoken before the agent hangs up by tool, or None.
         max_duration_s: Longest call.
         silence_timeout_s: Ends a call in which neither side speaks; None never does.
+        sealed_keys: The organisation's own keys of vendors, by provider, as they are stored.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Assistant:
     end_call_message: str | None = None
     max_duration_s: float = 3600.0
     silence_timeout_s: float | None = None
+    sealed_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

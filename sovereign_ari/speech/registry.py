@@ -28,6 +28,9 @@ _CONNECTIONS = 1000
 _WARM_UP_S = 3.0
 
 Block = Mapping[str, Any]
+Keys = Mapping[str, str | None]
+"""Keys that an organisation brings, by provider. None is a key that is stored but unreadable."""
+NO_KEYS: Keys = {}
 
 
 def load_catalogue() -> Catalogue:
@@ -94,8 +97,12 @@ class ProviderRegistry:
         except (TimeoutError, aiohttp.ClientError):
             return
 
-    def language_model(self, config: Block) -> LanguageModel:
+    def language_model(self, config: Block, own: Keys = NO_KEYS) -> LanguageModel:
         """Make the model of an `llm_config`.
+
+        Args:
+            config: The block.
+            own: The organisation's keys, which go before the platform's.
 
         Raises:
             ProviderRefused: When the provider is unknown, not usable yet, or lacks its key.
@@ -106,9 +113,9 @@ class ProviderRegistry:
         options = ChatOptions(
             block["model"], block.get("temperature"), block.get("max_completion_tokens")
         )
-        return OpenAILanguageModel(self._http, self._openai(), options)
+        return OpenAILanguageModel(self._http, self._openai(own), options)
 
-    def speech_to_text(self, config: Block) -> SpeechToText:
+    def speech_to_text(self, config: Block, own: Keys = NO_KEYS) -> SpeechToText:
         """Make the recogniser of an `stt_config`.
 
         Raises:
@@ -120,9 +127,9 @@ class ProviderRegistry:
                 self._recogniser, grammar=block.get("grammar"), phrases=block.get("phrases", ())
             )
         options = TranscriptionOptions(block["model"], block["language"])
-        return OpenAISpeechToText(self._http, self._openai(), options)
+        return OpenAISpeechToText(self._http, self._openai(own), options)
 
-    def text_to_speech(self, config: Block) -> TextToSpeech:
+    def text_to_speech(self, config: Block, own: Keys = NO_KEYS) -> TextToSpeech:
         """Make the voice of a `tts_config`.
 
         Raises:
@@ -134,7 +141,7 @@ class ProviderRegistry:
         options = VoiceOptions(
             block["model"], block["voice_id"], block.get("instructions"), block.get("speed")
         )
-        return OpenAITextToSpeech(self._http, self._openai(), options)
+        return OpenAITextToSpeech(self._http, self._openai(own), options)
 
     def _complete(self, kind: str, config: Block) -> dict[str, Any]:
         """Check a block again: it may have been stored by another release."""
@@ -146,10 +153,16 @@ class ProviderRegistry:
             )
         return self._catalogue.with_defaults(kind, config)
 
-    def _openai(self) -> Endpoint:
-        if self._openai_api_key is None:
-            raise ProviderRefused("the provider `openai` needs OPENAI_API_KEY, which is not set")
-        return Endpoint(self._openai_base_url, self._openai_api_key)
+    def _openai(self, own: Keys = NO_KEYS) -> Endpoint:
+        key = own.get("openai", self._openai_api_key)
+        if key is not None:
+            return Endpoint(self._openai_base_url, key)
+        if "openai" in own:
+            raise ProviderRefused("the organisation's own key for `openai` cannot be opened")
+        raise ProviderRefused(
+            "the provider `openai` needs OPENAI_API_KEY, which is not set, or a key of the"
+            " organisation"
+        )
 
     @property
     def _http(self) -> aiohttp.ClientSession:

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from db.assistants import ASSISTANTS, delete_assistant
+from db.byok import put_key
 from db.demo import ensure_demo
 from db.numbers import create_number, update_number
 from db.organisations import create_organisation, ensure_operator_organisation
@@ -137,3 +138,21 @@ async def test_a_database_without_an_operator_is_named_as_such(
 async def test_there_is_one_operator(connection: asyncpg.Connection) -> None:
     first = await ensure_operator_organisation(connection)
     assert await ensure_operator_organisation(connection) == first
+
+
+async def test_a_route_carries_the_keys_of_its_organisation_sealed_and_never_shows_them(
+    connection: asyncpg.Connection,
+) -> None:
+    other = await create_organisation(connection, "Other")
+    mine, theirs = [await an_assistant(connection, owner) for owner in (None, other)]
+    for n, assistant in enumerate((mine, theirs), start=1):
+        owner = assistant.organisation_id
+        await put_key(connection, owner, "openai", b"sealed-%d" % n)
+        await create_number(
+            connection, owner, {"phone_number": f"+3120000000{n}", "assistant_id": assistant.id}
+        )
+    await put_key(connection, mine.organisation_id, "deepgram", b"sealed-3")
+    route = await find_route(connection, "+31200000001", DEFAULTS)
+    assert route.assistant is not None
+    assert route.assistant.sealed_keys == {"openai": b"sealed-1", "deepgram": b"sealed-3"}
+    assert "sealed-" not in repr(route)

@@ -36,14 +36,16 @@ class Fault:
 
 @dataclass
 class Journal:
-    """Every request, in order, and the one key that is accepted (None: any)."""
+    """Every request, in order, the keys shown, and the one that is accepted (None: any)."""
 
     api_key: str | None
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     def unauthorised(self, request: web.Request) -> web.Response | None:
         """Answer 401 to a wrong key."""
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.keys.append(given)
         if self.api_key is None or given == self.api_key:
             return None
         return vendor_error(401, "invalid_api_key", "Incorrect API key provided.")
