@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import asyncpg
 from aiohttp import web
 
+from api.command_answers import CommandAnswers
 from api.instruments import Instruments
 from db.tenancy import acting_for
 from sovereign_ari.domain.agent import Config
@@ -61,6 +62,8 @@ class Parts:
         allowed_per_minute: Requests per key in any 60 s.
         instruments: Metrics.
         now: The wall clock.
+        price_per_minute: What `/usage` says calls cost.
+        resend_url: Where Resend is.
     """
 
     pool: asyncpg.Pool
@@ -73,6 +76,9 @@ class Parts:
     allowed_per_minute: int = 100
     instruments: Instruments = field(default_factory=Instruments)
     now: Callable[[], datetime] = utc_now
+    answers: CommandAnswers = field(default_factory=CommandAnswers)
+    price_per_minute: float = 0.0
+    resend_url: str = "https://api.resend.com"
 
 
 PARTS = web.AppKey("PARTS", Parts)

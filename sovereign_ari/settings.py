@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     controllers: int = Field(default=1, ge=1, le=64)
     rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000)
+    price_per_minute: float = Field(default=0.0, ge=0, le=1000)
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
     master_key_file: Path | None = None
     outgoing_allow: Annotated[tuple[str, ...], NoDecode] = ()

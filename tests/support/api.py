@@ -61,12 +61,15 @@ class Api:
 
 
 def an_app(
-    pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000, allow: Sequence[str] = ()
+    pool: asyncpg.Pool,
+    rate_limit_per_minute: int = 100_000,
+    allow: Sequence[str] = (),
+    **more: Any,
 ) -> web.Application:
     """The application as shipped, with the catalogue as shipped.
 
     `allow` are networks, such as `127.0.0.0/8`, that outgoing requests may reach though they are
-    not public.
+    not public; `more` are other `Parts`.
     """
     policy = OutgoingPolicy([ip_network(net) for net in allow])
     return build_app(
@@ -79,18 +82,22 @@ def an_app(
             outgoing=policy,
             http=OutgoingHttp(policy),
             allowed_per_minute=rate_limit_per_minute,
+            **more,
         )
     )
 
 
 @asynccontextmanager
 async def running_api(
-    pool: asyncpg.Pool, rate_limit_per_minute: int = 100_000, allow: Sequence[str] = ()
+    pool: asyncpg.Pool,
+    rate_limit_per_minute: int = 100_000,
+    allow: Sequence[str] = (),
+    **more: Any,
 ) -> AsyncIterator[Api]:
-    """Serve the API for the operator's organisation; `allow` as in `an_app`."""
+    """Serve the API for the operator's organisation; `allow` and `more` as in `an_app`."""
     async with pool.acquire() as connection:
         organisation = await ensure_operator_organisation(connection)
         _, key = await create_key(connection, organisation, name="tests")
-    app = an_app(pool, rate_limit_per_minute, allow)
+    app = an_app(pool, rate_limit_per_minute, allow, **more)
     async with TestClient(TestServer(app)) as client:
         yield Api(client, key, organisation, pool)
