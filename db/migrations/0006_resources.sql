@@ -5,7 +5,7 @@ CREATE TABLE sip_trunks (
     organisation_id   uuid NOT NULL REFERENCES organisations ON DELETE CASCADE,
     name              text NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
     provider          text,
-    -- In the order of fail-over, each `host:port`.
+    -- In the order of fail-over, each `host` or `host:port`; without, the port is the transport's.
     addresses         text[] NOT NULL CHECK (cardinality(addresses) BETWEEN 1 AND 16),
     inbound_addresses text[] NOT NULL DEFAULT '{}',
     outbound_number   text,

@@ -1,0 +1,96 @@
+"""SIP trunks: the carriers that calls leave by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from db.table import Table
+from sovereign_ari.errors import Conflict
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRecord:
+    """One row of `sip_trunks`, without its password.
+
+    Attributes:
+        addresses: In the order of fail-over, each `host` or `host:port`; without a port it is
+            5060, or 5061 when `transport` is `tls`. IPv6 stands in brackets.
+        inbound_addresses: Hosts, addresses and networks that calls may come from.
+    """
+
+    id: str
+    organisation_id: str
+    name: str
+    provider: str | None
+    addresses: list[str]
+    inbound_addresses: list[str]
+    outbound_number: str | None
+    transport: str
+    auth_username: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+TRUNKS = Table("sip_trunks", TrunkRecord, "SIP trunk", writable=("auth_password",))
+
+
+def bound_to(organisation_id: str, trunk_id: str) -> str:
+    """What the password of a trunk is sealed for."""
+    return f"sip_trunk:{organisation_id}:{trunk_id}"
+
+
+async def sealed_password(
+    connection: asyncpg.Connection, organisation_id: str, trunk_id: str
+) -> bytes | None:
+    """Read the sealed password of a trunk, None when it has none.
+
+    Raises:
+        NotFound: If the tenant has no such trunk.
+    """
+    row = await connection.fetchrow(
+        "SELECT auth_password FROM sip_trunks WHERE organisation_id = $1 AND id = $2",
+        organisation_id,
+        trunk_id,
+    )
+    if row is None:
+        raise TRUNKS.missing(trunk_id)
+    sealed: bytes | None = row["auth_password"]
+    return sealed
+
+
+async def delete_trunk(
+    connection: asyncpg.Connection, organisation_id: str, trunk_id: str
+) -> None:
+    """Remove a trunk that no number uses.
+
+    Raises:
+        NotFound: If the tenant has no such trunk.
+        Conflict: If numbers use it.
+    """
+    async with connection.transaction():
+        # The lock makes a number that is being given this trunk wait, or us wait for it.
+        trunk = await TRUNKS.get(connection, organisation_id, trunk_id, lock=True)
+        rows = await connection.fetch(
+            "SELECT phone_number FROM phone_numbers"
+            " WHERE organisation_id = $1 AND transfer_trunk_id = $2 ORDER BY phone_number",
+            organisation_id,
+            trunk_id,
+        )
+        if rows:
+            raise Conflict(_in_use(trunk, [row["phone_number"] for row in rows]))
+        await TRUNKS.delete(connection, organisation_id, trunk_id)
+
+
+def _in_use(trunk: TrunkRecord, numbers: list[str]) -> str:
+    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
+    count = "1 number" if len(numbers) == 1 else f"{len(numbers)} numbers"
+    return (
+        f"the SIP trunk {trunk.name} is used by {count}: {', '.join(numbers[:MOST_NAMED])}{more};"
+        " detach it first (PATCH /numbers/{id} with transfer_trunk_id: null)"
+    )
