@@ -15,6 +15,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from api.e164 import guess
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
@@ -51,6 +53,15 @@ def _uuid(text: str) -> str:
     return str(UUID(text))
 
 
+def _e164(text: str) -> str:
+    if re.fullmatch(E164_PATTERN, text) is None:
+        meant = guess(text)
+        if meant is None:
+            raise ValueError(IN_WORDS[E164_PATTERN])
+        raise ValueError(f"is not a number in E.164 form; did you mean {meant}?")
+    return text
+
+
 def iso_ms(moment: datetime) -> str:
     """Write a moment as `2026-01-01T12:00:00.000Z`."""
     return (
@@ -59,7 +70,9 @@ def iso_ms(moment: datetime) -> str:
 
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
-E164 = Annotated[str, StringConstraints(pattern=E164_PATTERN)]
+E164 = Annotated[
+    str, AfterValidator(_e164), WithJsonSchema({"type": "string", "pattern": E164_PATTERN})
+]
 HttpUrl = Annotated[
     str,
     StringConstraints(pattern=HTTP_URL_PATTERN, max_length=2000),
