@@ -1,16 +1,22 @@
 """Which providers exist and what they take, for validation, defaults and OpenAPI. Pure.
 
-The data is JSON that somebody else reads from a file:
+The data is JSON that somebody else reads from a file; `catalogue_file` says how it is shortened:
 
     {"aliases": {alias: provider},
      "online" and "offline": {kind: provider},
      "byok": [whose keys an organisation may store],
-     "kinds": {kind: {provider: {"label", "available", "realtime"?, "required"?,
-         "retires"?: {model: day}, "fields": {name: schema}}}}}
+     "languages": {code: [BCP 47 tags]},
+     "voices": {list: [voice] or {voice: {"language", "en", "nl"}}},
+     "kinds": {kind: {provider: {"label", "available", "keys": [of `byok`, any one will do],
+         "models": {model: {"legacy"?, "retires"?: day, "keys"?, "location"?}},
+         "realtime"?, "ours"?, "required"?, "fields": {name: schema}}}},
+     "speech": the schema of `speech_config`,
+     "applies_to": which kind of assistant takes what: `pipeline`, `realtime` or `both`}
 
-A kind is `llm`, `stt` or `tts`. A provider that is not `available` is known, so that blocks
-written for it are kept, but cannot be used by this release. `retires` holds the
-ends that a vendor has announced, as ISO dates.
+A kind is `llm`, `stt`, `tts`, `postcall_stt` or `postcall_llm`. A provider that is not `available`
+is known, so that blocks written for it are kept, but cannot be used by this release. `ours` is
+what the public contract does not have. A field with `x-models` counts with those models alone;
+with others it is stored and has no effect.
 """
 
 from __future__ import annotations
@@ -20,10 +26,13 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sovereign_ari.domain.schema import faults, nearest
+from sovereign_ari.domain.catalogue_file import expanded
+from sovereign_ari.domain.catalogue_listing import listing, slot, voices_of
+from sovereign_ari.domain.schema import faults, nearest, settled
 from sovereign_ari.errors import SettingsError
 
 KINDS = ("llm", "stt", "tts")
+POSTCALL_KINDS = ("postcall_stt", "postcall_llm")
 
 
 class Catalogue:
@@ -34,8 +43,8 @@ class Catalogue:
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        self._data = data
-        self._kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] = data["kinds"]
+        self._data = expanded(data)
+        self._kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] = self._data["kinds"]
         self._schemas = {
             kind: {name: self._schema(name, entry) for name, entry in providers.items()}
             for kind, providers in self._kinds.items()
@@ -61,11 +70,29 @@ class Catalogue:
 
     def slot(self, provider: str) -> str:
         """Name the place of a stored key: `<provider>_secret_id`."""
-        return f"{self._name(provider)}_secret_id"
+        return slot(self._name(provider))
+
+    def keys_for(self, kind: str, block: Mapping[str, Any]) -> tuple[str, ...]:
+        """Whose stored keys run the model of a valid block; any one of them will do."""
+        complete = self.with_defaults(kind, block)
+        entry = self._kinds[kind][complete["provider"]]
+        facts = entry.get("models", {}).get(complete.get("model"), {})
+        return tuple(facts.get("keys", entry["keys"]))
+
+    def voices(self, provider: str) -> list[dict[str, Any]] | None:
+        """List the voices `{id, name, language?, description?}` of a provider.
+
+        None when it is unknown, has no voices, or takes any text for one.
+        """
+        return voices_of(self._data, self._name(provider))
+
+    def listing(self) -> dict[str, Any]:
+        """Everything that may be chosen, for `GET /catalog`."""
+        return copy.deepcopy(listing(self._data))
 
     def validate(self, kind: str, block: Mapping[str, Any]) -> list[str]:
         """Say what is wrong with a block, one line `path: what is wrong` per fault."""
-        path = f"{kind}_config"
+        path = kind if kind in POSTCALL_KINDS else f"{kind}_config"
         if "provider" not in block:
             known = ", ".join(self.providers(kind))
             return [f"{path}.provider: is required; known are {known}"]
@@ -80,16 +107,27 @@ class Catalogue:
     def with_defaults(self, kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
         """Complete a valid block; an alias becomes the provider's own name."""
         provider = self._name(block["provider"])
-        complete = {**copy.deepcopy(dict(block)), "provider": provider}
+        complete = {**settled(self._schemas[kind][provider], block), "provider": provider}
         for name, schema in self._kinds[kind][provider]["fields"].items():
-            if "default" in schema:
+            if "default" in schema and _counts(schema, complete):
                 complete.setdefault(name, schema["default"])
-        return complete
+        return copy.deepcopy(complete)
+
+    def urls(self, kind: str, block: Mapping[str, Any]) -> dict[str, str]:
+        """Addresses of servers in a valid block, by their paths: we will connect to them."""
+        fields = self._kinds[kind][self._name(block["provider"])]["fields"]
+        path = kind if kind in POSTCALL_KINDS else f"{kind}_config"
+        return {
+            f"{path}.{name}": block[name]
+            for name, schema in fields.items()
+            if schema.get("format") == "uri" and name in block
+        }
 
     def retires(self, kind: str, block: Mapping[str, Any]) -> date | None:
         """On which day the vendor shuts down the model of a valid block, if that is announced."""
         complete = self.with_defaults(kind, block)
-        day = self._kinds[kind][complete["provider"]].get("retires", {}).get(complete.get("model"))
+        models = self._kinds[kind][complete["provider"]].get("models", {})
+        day = models.get(complete.get("model"), {}).get("retires")
         return None if day is None else date.fromisoformat(day)
 
     def default_block(self, kind: str, provider: str) -> dict[str, Any]:
@@ -147,3 +185,8 @@ class Catalogue:
     def _name(self, provider: object) -> str:
         name = str(provider)
         return str(self._data["aliases"].get(name, name))
+
+
+def _counts(schema: Mapping[str, Any], block: Mapping[str, Any]) -> bool:
+    """Whether a field has an effect with the model of a block, which is settled before it."""
+    return "x-models" not in schema or block.get("model") in schema["x-models"]

@@ -1,7 +1,9 @@
 """The part of JSON Schema that provider blocks need, checked with sentences for people. Pure.
 
 Keywords: type, enum, minimum, maximum, minLength, maxLength, pattern (of the whole value), items,
-minItems, maxItems, properties, required, additionalProperties, and the format `safe-regex`.
+minItems, maxItems, properties, required, additionalProperties, oneOf (of objects that their `type`
+tells apart), and the format `safe-regex`. Ours: `x-form` says a pattern in words, and
+`x-clamp: [low, high]` moves a number into a range instead of refusing it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 MAX_REPETITIONS = 3
+MOST_NAMED = 40
+"""Of how many options a sentence lists all."""
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -26,13 +31,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 def faults(schema: Schema, value: Any, path: str) -> Iterator[str]:
     """Say what is wrong with a value, one `path: what is wrong` per fault."""
+    if "oneOf" in schema:
+        yield from _branch_faults(schema["oneOf"], value, path)
+        return
     kind = schema.get("type")
     if isinstance(kind, str) and not _is(value, kind):
         yield f"{path}: must be {_article(kind)} {kind}"
         return
     if "enum" in schema and value not in schema["enum"]:
-        known = ", ".join(str(option) for option in schema["enum"])
-        yield f"{path}: {_shown(value)} is not one of {known}"
+        yield f"{path}: {_shown(value)} is {_other_than([str(v) for v in schema['enum']], value)}"
         return
     if kind in ("integer", "number"):
         yield from _range_faults(schema, value, path)
@@ -42,6 +49,19 @@ def faults(schema: Schema, value: Any, path: str) -> Iterator[str]:
         yield from _array_faults(schema, value, path)
     elif kind == "object":
         yield from _object_faults(schema, value, path)
+
+
+def settled(schema: Schema, value: Any) -> Any:
+    """Copy a valid value, with its numbers moved into the ranges that clamp them."""
+    if "x-clamp" in schema:
+        low, high = schema["x-clamp"]
+        return min(max(value, low), high)
+    if isinstance(value, Mapping):
+        properties: Mapping[str, Schema] = schema.get("properties", {})
+        return {name: settled(properties.get(name, {}), item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [settled(schema.get("items", {}), item) for item in value]
+    return value
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -86,6 +106,27 @@ def regex_fault(pattern: str) -> str | None:
     return None
 
 
+def _branch_faults(branches: Sequence[Schema], value: Any, path: str) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield f"{path}: must be an object"
+        return
+    by_type = {branch["properties"]["type"]["enum"][0]: branch for branch in branches}
+    kind = value.get("type")
+    if "type" not in value:
+        yield f"{path}.type: is required; known are {', '.join(by_type)}"
+    elif not isinstance(kind, str) or kind not in by_type:
+        yield f"{path}.type: {_shown(kind)} is not one of {', '.join(by_type)}"
+    else:
+        yield from faults(by_type[kind], value, path)
+
+
+def _other_than(options: Sequence[str], value: Any) -> str:
+    if len(options) <= MOST_NAMED:
+        return f"not one of {', '.join(options)}"
+    close = difflib.get_close_matches(str(value)[:60], options, n=3, cutoff=0.3)
+    return f"not one of the {len(options)} known; near it are {', '.join(close or options[:3])}"
+
+
 def _is(value: Any, kind: str) -> bool:
     if isinstance(value, bool) and kind != "boolean":
         return False
@@ -104,7 +145,10 @@ def _text_faults(schema: Schema, value: str, path: str) -> Iterator[str]:
     elif len(value) > schema.get("maxLength", len(value)):
         yield f"{path}: is longer than {schema['maxLength']} characters"
     elif "pattern" in schema and not re.fullmatch(schema["pattern"], value):
-        yield f"{path}: does not have the form {schema['pattern']}"
+        form = schema.get("x-form")
+        yield f"{path}: " + (
+            f"is not {form}" if form else f"does not have the form {schema['pattern']}"
+        )
     elif schema.get("format") == "safe-regex" and (fault := regex_fault(value)) is not None:
         yield f"{path}: {fault}"
 

@@ -38,7 +38,7 @@ CATALOGUE = load_catalogue()
         ("stt", {"provider": "pocketsphinx", "grammar": "hello"}, "does not have the form #JSGF"),
         ("stt", {"provider": "pocketsphinx", "phrases": ["a1"]}, "stt_config.phrases[0]: does"),
         ("tts", {"provider": "espeak", "speed": 500}, "500 is not between 80 and 300"),
-        ("tts", {"provider": "espeak", "voice_id": "--help"}, "is not one of en-gb"),
+        ("tts", {"provider": "espeak", "voice_id": "--help"}, "is not one of the 115 known; near it are"),
         ("tts", {"provider": "elevenlabs"}, "tts_config.voice_id: is required"),
         (
             "llm",
@@ -119,14 +119,14 @@ def test_an_announced_end_of_a_model_is_known() -> None:
     assert CATALOGUE.retires("tts", {"provider": "espeak"}) is None
 
 
-def test_every_announced_end_is_a_day_and_of_a_model_on_offer() -> None:
+def test_every_announced_end_is_a_day() -> None:
     file = resources.files("sovereign_ari.speech").joinpath("catalogue.json")
     for kind, providers in json.loads(file.read_text("utf-8"))["kinds"].items():
         for provider, entry in providers.items():
-            for model in entry.get("retires", {}):
-                assert model in entry["fields"]["model"]["enum"]
-                block = {"provider": provider, "model": model}
-                assert CATALOGUE.retires(kind, block) is not None
+            for model, facts in entry.get("models", {}).items():
+                if "retires" in facts:
+                    block = {"provider": provider, "model": model}
+                    assert CATALOGUE.retires(kind, block) == date.fromisoformat(facts["retires"])
 
 
 def test_the_schema_names_each_provider_once_and_is_closed() -> None:
