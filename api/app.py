@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -75,7 +76,12 @@ def build_app(parts: Parts) -> web.Application:
     async def close_http(_: web.Application) -> None:
         await parts.http.close()
 
+    async def hear_answers(_: web.Application) -> AsyncIterator[None]:
+        async with parts.answers.listening_on(parts.pool):
+            yield
+
     app.on_cleanup.append(close_http)
+    app.cleanup_ctx.append(hear_answers)
     app.on_response_prepare.append(add_headers)
     endpoints = all_endpoints()
     document = build_document(endpoints, parts.catalogue, parts.version)

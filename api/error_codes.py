@@ -68,6 +68,27 @@ CODES: dict[str, ErrorCode] = {
         "conflict_error",
         "The `Idempotency-Key` was used for another request within 24 hours.",
     ),
+    "transfer_unavailable": ErrorCode(
+        422, "invalid_request_error", "This release does not transfer calls yet."
+    ),
+    "call_not_answering": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The controller of the call did not take the command in time; the message says whether it"
+        " may have been done.",
+    ),
+    "destination_not_allowed": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The organisation may not call this number: its prefix is refused or not allowed, or it is"
+        " a premium-rate number.",
+    ),
+    "no_outbound_number": ErrorCode(
+        422,
+        "invalid_request_error",
+        "There is no number to call from: it must be active and have a SIP trunk"
+        " (`transfer_trunk_id`).",
+    ),
     "rate_limit_exceeded": ErrorCode(
         429,
         "rate_limit_error",

@@ -23,6 +23,7 @@ from sovereign_ari.errors import (
     Impossible,
     InvalidRequest,
     NotFound,
+    RateLimited,
 )
 
 FLAT_CLIENT = "hmsovereign-node/"
@@ -122,16 +123,19 @@ def _known(error: Exception, request: web.Request) -> Problem | None:
             return Problem(
                 422, error.reason, "invalid_request_error", str(error), param=error.param
             )
+        case RateLimited():
+            return Problem(
+                429, error.code, "rate_limit_error", str(error), retry_after_s=error.retry_after_s
+            )
         case Conflict():
             return Problem(409, "conflict", "conflict_error", str(error))
         case web.HTTPException():
             return _of_http(error, request)
         case web.RequestPayloadError() | HttpProcessingError():
             return Problem(400, "invalid_request", "validation_error", "the body cannot be read")
-        case DatabaseUnavailable():
-            return _database_away()
         case _:
-            return _database_away() if isinstance(error, UNAVAILABLE) else None
+            away = isinstance(error, (DatabaseUnavailable, *UNAVAILABLE))
+            return _database_away() if away else None
 
 
 def _database_away() -> Problem:

@@ -21,10 +21,12 @@ from aiohttp import web
 from api.app import build_app
 from api.parts import Parts
 from db import controllers as controllers_table
+from db.commands import open_box
 from db.journal import write_entries
 from db.pool import UNAVAILABLE, create_pool
 from db.routing import find_route
 from sovereign_ari import __version__, log
+from sovereign_ari.control.commands import serve_commands
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
@@ -161,6 +163,10 @@ async def run_controller(settings: Settings) -> None:
                 group.create_task(controller.run(), name="controller"),
                 group.create_task(events.run(), name="ari-events"),
                 group.create_task(measure_loop_lag(metrics.loop_lag_s.observe), name="loop-lag"),
+                group.create_task(
+                    serve_commands(lambda: open_box(pool, settings.ari_app), controller.control),
+                    name="commands",
+                ),
                 group.create_task(
                     _beat(pool, settings.ari_app, controller.call_ids), name="heartbeat"
                 ),

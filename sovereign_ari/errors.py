@@ -6,6 +6,7 @@
     │   ├── Conflict
     │   ├── Forbidden
     │   ├── Impossible         well-formed, but it cannot be done
+    │   ├── RateLimited        too often; the same request may be sent later
     │   └── InvalidRequest
     ├── OperatorError          somebody must repair the installation
     │   ├── SettingsError
@@ -78,6 +79,21 @@ class Impossible(CallerError):
         super().__init__(message)
         self.reason = code
         self.param = param
+
+
+class RateLimited(CallerError):
+    """The client asks too often; the request was not processed.
+
+    Args:
+        message: One sentence.
+        retry_after_s: When to ask again.
+    """
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class InvalidRequest(CallerError):

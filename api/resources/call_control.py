@@ -1,7 +1,117 @@
-"""`/calls/{id}/control`."""
+"""`/calls/{id}/control`: what is told to a live call reaches the controller that owns it."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack, suppress
+from datetime import timedelta
+from math import ceil
+from typing import ClassVar
+
+import asyncpg
+
 from api.endpoints import Endpoints
+from api.parts import Asked
+from api.resources.call_control_bodies import ControlBody, Transfer
+from api.views import View
+from db.commands import Withdrawn, send, take_place, withdraw
+from db.pool import UNAVAILABLE
+from sovereign_ari.domain.control import CommandOutcome
+from sovereign_ari.errors import Impossible, InvalidRequest, RateLimited
+
+COMMANDS_PER_CALL = 10
+PERIOD = timedelta(seconds=60)
+ANSWERED_WITHIN_S = 2.0
+IN_PROGRESS = "in-progress"
+SENT = "Command sent successfully"
 
 call_control = Endpoints("Calls")
+
+
+class CommandSent(View):
+    """The call has taken the command."""
+
+    example: ClassVar = {"success": True, "message": SENT}
+
+    success: bool = True
+    message: str = SENT
+
+
+@call_control.add(
+    "POST",
+    "/calls/{call_id}/control",
+    "Tell a live call what to do",
+    scope="calls",
+    detached=True,
+    also=(422,),
+)
+async def control_call(asked: Asked, call_id: str, body: ControlBody) -> CommandSent:
+    """The call must be `in-progress`, and takes ten commands in any 60 seconds, one by one.
+
+    `say` cuts what the assistant says, and waits for a caller who speaks; with `end_after` it is
+    the last word. `inject-context` tells the model; with `trigger_response` the assistant speaks
+    at once. `end-call` ends the call, after its `message` was heard. The answer comes when the
+    call has taken the command, at once as a rule. When it is not taken within two seconds it is
+    withdrawn and answered with `call_not_answering`.
+    """
+    with ExitStack() as stack:
+        async with asked.tenant() as connection:
+            controller = await _admit(asked, connection, call_id)
+            if isinstance(body.root, Transfer):
+                raise _no_transfers()
+            command_id = await send(
+                connection, asked.organisation_id, call_id, controller, body.root.command()
+            )
+            answer = stack.enter_context(asked.parts.answers.expected(command_id))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                await answer
+    if answer.done():
+        with suppress(*UNAVAILABLE):  # the row goes later, and what we know is true
+            await _withdraw(asked, command_id)
+        return _read(call_id, Withdrawn(taken=True, outcome=answer.result()))
+    return _read(call_id, await _withdraw(asked, command_id))
+
+
+def _no_transfers() -> Impossible:
+    return Impossible(
+        "a call cannot be transferred yet: this release makes no outgoing calls",
+        code="transfer_unavailable",
+        param="type",
+    )
+
+
+async def _admit(asked: Asked, connection: asyncpg.Connection, call_id: str) -> str:
+    """Take a place in the window of the call, and name its controller."""
+    place = await take_place(
+        connection, asked.organisation_id, call_id, allowed=COMMANDS_PER_CALL, period=PERIOD
+    )
+    if place.status != IN_PROGRESS:
+        raise InvalidRequest(f"the call {call_id} is not in progress: it is {place.status}")
+    if not place.granted:
+        wait_s = max(1, ceil((place.frees_at - place.now).total_seconds()))
+        raise RateLimited(
+            f"Too many commands to this call. Please retry after {wait_s} seconds.",
+            retry_after_s=wait_s,
+        )
+    return place.controller
+
+
+async def _withdraw(asked: Asked, command_id: int) -> Withdrawn:
+    async with asked.tenant() as connection:
+        return await withdraw(connection, asked.organisation_id, command_id)
+
+
+def _read(call_id: str, fate: Withdrawn) -> CommandSent:
+    """Say what became of a command."""
+    if fate.outcome is CommandOutcome.DONE:
+        return CommandSent()
+    if fate.outcome is CommandOutcome.NOT_ACTIVE:
+        raise InvalidRequest(f"the call {call_id} is not in progress any more: it is ending")
+    if fate.outcome is CommandOutcome.NOT_UNDERSTOOD:
+        why = "its controller runs another release, which does not know this command"
+    elif fate.taken:
+        why = "it took the command and did not say what became of it; it may have been done"
+    else:
+        why = f"it took no command for {ANSWERED_WITHIN_S:g} seconds; nothing was done"
+    raise Impossible(f"the call {call_id} does not answer: {why}", code="call_not_answering")

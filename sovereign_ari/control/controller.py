@@ -24,6 +24,7 @@ from sovereign_ari.domain.call import (
     Stopped,
     TimedOut,
 )
+from sovereign_ari.domain.control import CommandOutcome, ControlCommand
 from sovereign_ari.domain.dialplan import (
     ARGUMENT_ANSWERED,
     ARGUMENT_INBOUND,
@@ -174,6 +175,18 @@ class Controller:
         except Exception as fault:  # one call must not end the others
             log.exception("a call failed in its tick")
             self._tell(call, Failed(f"{type(fault).__name__}: {fault}"))
+
+    def control(self, call_id: CallId, command: ControlCommand) -> CommandOutcome:
+        """Do what a client of the API tells a call. Never waits."""
+        call = self._calls.get(call_id)
+        try:
+            done = call is not None and call.control(command)
+        except Exception as fault:  # one call must not end the others
+            log.exception("a call failed in a command")
+            assert call is not None
+            self._tell(call, Failed(f"{type(fault).__name__}: {fault}"))
+            done = False
+        return CommandOutcome.DONE if done else CommandOutcome.NOT_ACTIVE
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new calls, let the live ones finish, and end those that do not in time."""

@@ -25,6 +25,7 @@ from sovereign_ari.domain.call import (
     Released,
     Routed,
 )
+from sovereign_ari.domain.control import ControlCommand
 from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
@@ -116,6 +117,13 @@ class LiveCall:
             self._answered_by_s = None
             if self.runner.state is CallState.ANSWERING:
                 self.runner.post(Failed("the dialplan did not bring the caller back"))
+
+    def control(self, command: ControlCommand) -> bool:
+        """Do what a client of the API asks; False when nobody talks to the caller any more."""
+        if not self.is_talking or self._dialogue is None or not self._dialogue.control(command):
+            return False
+        self.note("control", {"type": command.type})
+        return True
 
     async def abandon(self) -> None:
         """Leave nothing behind after a fault of our own in this call."""

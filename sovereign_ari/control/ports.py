@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant, Route
+from sovereign_ari.domain.control import CommandOutcome, TakenCommand
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.pacer import Pacer
@@ -40,6 +41,24 @@ class ProviderSource(Protocol):
 
         Raises:
             ProviderRefused: If one cannot work as configured, e.g. without a key.
+        """
+
+
+class CommandBox(Protocol):
+    """Commands of clients to the calls of this controller."""
+
+    async def take(self) -> Sequence[TakenCommand]:
+        """Wait for commands and take them, in their order.
+
+        Raises:
+            DatabaseUnavailable: If none can be heard of for now.
+        """
+
+    async def answer(self, outcomes: Mapping[int, CommandOutcome]) -> None:
+        """Say what became of commands, by their ids.
+
+        Raises:
+            DatabaseUnavailable: If it cannot be said.
         """
 
 

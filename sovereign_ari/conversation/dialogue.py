@@ -12,7 +12,9 @@ import logging
 
 from sovereign_ari.conversation.ears import Ears
 from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.orders import Order, Orders
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
+from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.terms import (
     APOLOGY,
     FAREWELL,
@@ -23,9 +25,10 @@ from sovereign_ari.conversation.terms import (
 )
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tools import offered
-from sovereign_ari.conversation.turn_log import TurnLog
+from sovereign_ari.conversation.turn_log import TurnBook
 from sovereign_ari.conversation.voice import Speech
 from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
@@ -65,7 +68,6 @@ class Dialogue:
         wire: AudioFormat,
         reporting: Reporting,
     ) -> None:
-        self._call_id = call_id
         self._assistant = assistant
         self._providers = providers
         self._mouth = mouth
@@ -81,13 +83,8 @@ class Dialogue:
             Message(message["role"], message["content"])
             for message in assistant.llm.get("messages") or ()
         ]
-        self._models = {
-            "stt": providers.stt.label,
-            "llm": providers.llm.label,
-            "tts": providers.tts.label,
-        }
-        self._answered_s: float | None = None
-        self._number = 0
+        self._book = TurnBook(call_id, providers, mouth, reporting)
+        self._orders = Orders()
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[ReplyEnd] | None = None
         self._closing = False
@@ -105,9 +102,9 @@ class Dialogue:
 
     def answered(self) -> None:
         """Note that the caller hears us from now on: the origin of all offsets."""
-        self._answered_s = self._last_frame_s = self._clock()
+        self._book.answered_s = self._last_frame_s = self._clock()
         if self._reply is None:
-            self._turns.agent_ended(self._answered_s)
+            self._turns.agent_ended(self._last_frame_s)
 
     def hear(self, frame: bytes, now_s: float) -> None:
         """Take 20 ms of the caller's audio."""
@@ -118,7 +115,7 @@ class Dialogue:
 
     def tick(self, now_s: float) -> None:
         """Let time pass; to be called a few times a second, audio or not."""
-        if self._closing or self._answered_s is None:
+        if self._closing or self._book.answered_s is None:
             return
         while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
@@ -137,6 +134,28 @@ class Dialogue:
     def time_is_up(self) -> None:
         """Say a last word, then end with `max_duration`."""
         self._close(self._assistant.end_call_message or TIME_IS_UP, EndReason.MAX_DURATION)
+
+    def control(self, command: ControlCommand) -> bool:
+        """Do what a client of the API asks; False when the conversation is ending, or not begun.
+
+        Something to be said cuts what the model says, is said behind other such lines, and waits
+        for a caller who speaks, unless it is the last word.
+        """
+        if self._closing or self._book.answered_s is None or self._orders.end_the_call:
+            return False
+        match command:
+            case EndCall(message=message):
+                self._close(speakable(message or ""), EndReason.ASSISTANT_HANGUP)
+            case Say(content=content, end_after=end_after):
+                if (line := speakable(content)) or end_after:
+                    self._give_order(Order(line, end_after))
+            case InjectContext(content=content, trigger_response=trigger_response):
+                if trigger_response:
+                    self._make_way()
+                self._history.append(Message("system", content))
+                if trigger_response:
+                    self._give_order(Order(None))
+        return True
 
     async def run(self) -> Ending:
         """Talk until something ends the conversation, or until cancelled.
@@ -193,6 +212,33 @@ class Dialogue:
         self._turns.agent_ended(self._clock())
         if end.hang_up or self._closing:
             self._finish(Ending(end.reason or EndReason.ASSISTANT_HANGUP))
+        else:
+            self._obey()
+
+    # Orders.
+
+    def _give_order(self, order: Order) -> None:
+        self._make_way()
+        self._orders.add(order)
+        self._obey()
+
+    def _make_way(self) -> None:
+        """Cut what the model says; what clients told us to say is said to its end."""
+        if self._reply is not None and not self._orders.obeying:
+            self._cut()
+            self._turns.agent_ended(self._clock())
+
+    def _obey(self) -> None:
+        """Say what was ordered, as soon as its time has come."""
+        if self._closing or self._reply is not None:
+            return
+        order = self._orders.next(caller_speaks=self._turns.caller_has_floor)
+        if order is None:
+            return
+        if order.ends:
+            self._close(order.line, EndReason.ASSISTANT_HANGUP)
+        else:
+            self._begin(None, order.line)
 
     # Decisions.
 
@@ -216,43 +262,45 @@ class Dialogue:
                     self._close(self._assistant.end_call_message, EndReason.SILENCE_TIMEOUT)
                 case EndTurn():
                     self._answer(outcome)
+        self._obey()
 
     def _answer(self, turn: EndTurn) -> None:
         self._cut()
         self._history.append(Message("user", turn.text))
         self._repeated = False
-        self._begin(turn, None)
+        order = self._orders.next(caller_speaks=False)
+        self._begin(turn, order.line if order else None)
 
     def _repeat(self) -> None:
         """Say again what a noise cut off: only once, for the noise may go on."""
         reply, self._cut_off = self._cut_off, None
-        if reply is None or self._repeated:
+        if reply is None or self._repeated or self._orders.waiting:
             return
         self._repeated = True
         if heard := reply.speech.heard:
             if heard == reply.log.thought.text.strip():
                 return
-            self._history.pop()
+            self._forget_saying(heard)
         self._begin(None, self._line)
+
+    def _forget_saying(self, heard: str) -> None:
+        """Take the latest of our words that are these out of the history."""
+        said = Message("assistant", heard)
+        del self._history[max(n for n, message in enumerate(self._history) if message == said)]
 
     def _begin(self, turn: EndTurn | None, line: str | None) -> None:
         """Start a reply: to a turn of the caller, or with a line of our own."""
         assert self._tasks is not None
-        log_entry = TurnLog(
-            self._number,
-            self._reporting.wall_clock(),
-            turn.text if turn else None,
-            stopped_s=turn.stopped_s if turn else None,
-            decided_s=self._clock() if turn else None,
-            stt_final_s=self._stt_final_s if turn else None,
-        )
-        self._number += 1
+        entry = self._book.open(turn.text if turn else None)
+        if turn is not None:
+            entry.stopped_s, entry.decided_s = turn.stopped_s, self._clock()
+            entry.stt_final_s = self._stt_final_s
         self._line = line
         speech = Speech(self._providers.tts, self._mouth, self._clock)
         self._mouth.resume()
         self._turns.agent_began()
-        self._reply = Reply(log_entry, speech, self._thinker, self._on_closing)
-        self._report(log_entry, speech)
+        self._reply = Reply(entry, speech, self._thinker, self._on_closing)
+        self._book.report(entry, speech)
         self._reply_task = self._tasks.create_task(
             self._reply.run(self._history, line, self._assistant.end_call_message or FAREWELL),
             name="reply",
@@ -329,28 +377,16 @@ class Dialogue:
         """Keep a reply, finished or cut, in history and in the record."""
         self._reply = None
         self._reply_task = None
+        self._orders.obeying = False
         reply.log.reply_ended_s = self._mouth.last_sent_s
         self._history.extend(reply.log.thought.for_history())
         if heard := reply.speech.heard:
             self._history.append(Message("assistant", heard))
-        self._report(reply.log, reply.speech)
-
-    def _report(self, entry: TurnLog, speech: Speech | None) -> None:
-        self._reporting.turn(
-            entry.record(
-                self._call_id,
-                answered_s=self._answered_s,
-                models=self._models,
-                speech=speech,
-                mouth=self._mouth,
-            )
-        )
+        self._book.report(reply.log, reply.speech)
 
     def _keep_unanswered_words(self) -> None:
         """Record what the caller said that nobody will answer."""
         if not (text := self._turns.text):
             return
         self._turns.forget()
-        entry = TurnLog(self._number, self._reporting.wall_clock(), text)
-        self._number += 1
-        self._report(entry, None)
+        self._book.report(self._book.open(text), None)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from sovereign_ari.conversation.sentences import LONGEST_CHARS, SentenceSplitter
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.turn_log import TurnLog
 from sovereign_ari.conversation.voice import Speech
@@ -92,7 +93,10 @@ class Reply:
 
     async def _line(self, line: str) -> AsyncGenerator[str, None]:
         self.log.thought.text = line
-        yield line
+        splitter = SentenceSplitter()
+        long = len(line) > LONGEST_CHARS
+        for piece in [*splitter.push(line), *splitter.flush()] if long else [line]:
+            yield piece
 
     async def _speak(self) -> None:
         while (piece := await self._pieces.get()) is not None:

@@ -1,4 +1,4 @@
-"""The record of one turn while it is being made: monotonic times, turned into offsets."""
+"""The records of turns while they are being made: monotonic times, turned into offsets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.terms import Providers, Reporting
 from sovereign_ari.conversation.thinking import Thought
 from sovereign_ari.conversation.voice import Speech
 from sovereign_ari.domain.ids import CallId
@@ -82,4 +83,50 @@ class TurnLog:
                 "tts_characters": speech.characters if speech else 0,
             },
             error=self.error,
+        )
+
+
+class TurnBook:
+    """Numbers the turns of one conversation and hands their records on.
+
+    Args:
+        call_id: Stands in every record.
+        providers: Likewise, by their labels.
+        mouth: Knows when the reply in progress was sent.
+        reporting: Takes the records.
+
+    Attributes:
+        answered_s: When the caller began to hear us: the origin of all offsets.
+    """
+
+    def __init__(
+        self, call_id: CallId, providers: Providers, mouth: Mouth, reporting: Reporting
+    ) -> None:
+        self.answered_s: float | None = None
+        self._call_id = call_id
+        self._models = {
+            "stt": providers.stt.label,
+            "llm": providers.llm.label,
+            "tts": providers.tts.label,
+        }
+        self._mouth = mouth
+        self._reporting = reporting
+        self._number = 0
+
+    def open(self, user_text: str | None) -> TurnLog:
+        """Begin the next turn."""
+        entry = TurnLog(self._number, self._reporting.wall_clock(), user_text)
+        self._number += 1
+        return entry
+
+    def report(self, entry: TurnLog, speech: Speech | None) -> None:
+        """Hand on what is known of a turn now; `speech` is its reply."""
+        self._reporting.turn(
+            entry.record(
+                self._call_id,
+                answered_s=self.answered_s,
+                models=self._models,
+                speech=speech,
+                mouth=self._mouth,
+            )
         )

@@ -108,6 +108,11 @@ class TurnTaker:
         """What the caller said since the last turn ended, as far as it is recognised."""
         return " ".join([*self._finals, self._partial]).strip()
 
+    @property
+    def caller_has_floor(self) -> bool:
+        """Whether the caller began something that may yet become a turn."""
+        return self._in_speech or self._words_at_s is not None
+
     def agent_began(self) -> None:
         """Note that a reply is being prepared or spoken."""
         self._agent_active = True

@@ -1,0 +1,40 @@
+"""Hears what PostgreSQL notifies, on a connection that is kept for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+
+from db.pool import DOWN
+
+
+@asynccontextmanager
+async def listening(
+    pool: asyncpg.Pool, channel: str, heard: Callable[[str | None], None]
+) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection that listens on a channel, and may be used besides.
+
+    Args:
+        pool: Lends the connection; one of its places is taken meanwhile.
+        channel: At most 63 bytes.
+        heard: Gets each payload, and None when the connection is lost. Must not wait.
+    """
+
+    def on_payload(_connection: Any, _pid: int, _channel: str, payload: object) -> None:
+        heard(str(payload))
+
+    def on_loss(_connection: Any) -> None:
+        heard(None)
+
+    async with pool.acquire() as connection:
+        connection.add_termination_listener(on_loss)
+        try:
+            await connection.add_listener(channel, on_payload)
+            yield connection
+        finally:
+            connection.remove_termination_listener(on_loss)
+            with suppress(*DOWN):  # who returns a lost connection has nothing to clean up
+                await connection.remove_listener(channel, on_payload)

@@ -1,0 +1,53 @@
+"""What clients of the API told the assistant to say. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One thing to be said.
+
+    Attributes:
+        line: The words; None lets the model find them.
+        ends: Whether the call ends after it.
+    """
+
+    line: str | None
+    ends: bool = False
+
+
+class Orders:
+    """First come, first said. Few wait: a call takes ten commands a minute.
+
+    Attributes:
+        obeying: Whether the reply in progress is an ordered line, which no later order cuts.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Order] = deque()
+        self.obeying = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is to be said yet."""
+        return bool(self._waiting)
+
+    @property
+    def end_the_call(self) -> bool:
+        """Whether the call ends after what waits: nothing can be said after that."""
+        return bool(self._waiting) and self._waiting[-1].ends
+
+    def add(self, order: Order) -> None:
+        """Put an order behind those that wait."""
+        self._waiting.append(order)
+
+    def next(self, *, caller_speaks: bool) -> Order | None:
+        """Take the order whose time has come; only a last word is said while the caller speaks."""
+        if not self._waiting or (caller_speaks and not self._waiting[0].ends):
+            return None
+        order = self._waiting.popleft()
+        self.obeying = order.line is not None
+        return order
