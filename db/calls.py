@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from db.call_counts import CallFilter, locate
 from sovereign_ari.domain.ids import Direction
 from sovereign_ari.errors import NotFound
 
@@ -39,24 +40,6 @@ class CallRecord:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CallFilter:
-    """What to list; None does not filter. Times compare with the first ring.
-
-    Attributes:
-        from_at: The earliest.
-        before_at: The first moment that is too late.
-        phone_number: Either side's number.
-    """
-
-    status: str | None = None
-    from_at: datetime | None = None
-    before_at: datetime | None = None
-    assistant_id: str | None = None
-    direction: str | None = None
-    phone_number: str | None = None
-
-
 _SELECT = """
 SELECT c.id, c.organisation_id, c.direction, c.status, c.end_reason, c.caller, c.dialled, c.codec,
        c.controller, c.cause, c.error, c.media, c.number_id, n.phone_number, c.assistant_id,
@@ -76,24 +59,6 @@ def _record(row: asyncpg.Record) -> CallRecord:
     return CallRecord(**{**row, **{name: _text(row[name]) for name in ids}})
 
 
-def _where(organisation_id: str, wanted: CallFilter) -> tuple[str, list[Any]]:
-    """Build the condition from fixed pieces; values stay parameters."""
-    pieces = {
-        "c.status = ${}": wanted.status,
-        "c.created_at >= ${}": wanted.from_at,
-        "c.created_at < ${}": wanted.before_at,
-        "c.assistant_id = ${}": wanted.assistant_id,
-        "c.direction = ${}": wanted.direction,
-        "${} IN (c.caller, c.dialled)": wanted.phone_number,
-    }
-    conditions, values = ["c.organisation_id = $1"], [organisation_id]
-    for piece, value in pieces.items():
-        if value is not None:
-            values.append(value)  # type: ignore[arg-type]  # times stand beside texts
-            conditions.append(piece.format(len(values)))
-    return " AND ".join(conditions), values
-
-
 async def list_calls(
     connection: asyncpg.Connection,
     organisation_id: str,
@@ -103,19 +68,16 @@ async def list_calls(
     offset: int,
 ) -> tuple[list[CallRecord], int]:
     """One page, newest first by first ring and then id, and how many there are in all."""
-    where, values = _where(organisation_id, wanted)
-    total = await connection.fetchval(f"SELECT count(*) FROM calls AS c WHERE {where}", *values)
+    ids, total = await locate(connection, organisation_id, wanted, limit=limit, offset=offset)
+    if not ids:
+        return [], total
     rows = await connection.fetch(
-        f"""
-        {_SELECT} WHERE {where}
-        ORDER BY c.created_at DESC, c.id DESC
-        LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}
-        """,
-        *values,
-        limit,
-        offset,
+        f"{_SELECT} WHERE c.organisation_id = $1 AND c.id = ANY($2)"
+        " ORDER BY c.created_at DESC, c.id DESC",
+        organisation_id,
+        ids,
     )
-    return [_record(row) for row in rows], int(total)
+    return [_record(row) for row in rows], total
 
 
 async def get_call(

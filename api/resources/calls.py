@@ -14,6 +14,7 @@ from api.queries import WHOLE, From, Query, Until
 from api.resources.timeline import TimelineView
 from api.views import View
 from db import calls as table
+from db.call_counts import CallFilter
 from db.turns import Said, list_notes, list_said, list_turns
 from sovereign_ari.domain.ids import CallId, bridge_of
 
@@ -134,7 +135,7 @@ class CallPage(BaseModel):
 @calls.add("GET", "/calls", "List calls, newest first")
 async def list_calls(asked: Asked, query: CallQuery) -> CallPage:
     """By first ring, then id; with the transcripts."""
-    wanted = table.CallFilter(
+    wanted = CallFilter(
         status=query.status,
         from_at=query.start_date,
         before_at=query.end_date,
