@@ -1,7 +1,9 @@
 """The worker: jobs that no call waits for, done once whatever number of workers runs.
 
-A pass closes the calls of controllers that died and forgets rate windows out of use. The worker
-that holds the advisory lock does them; the others stand by and take over when it ends.
+A pass closes the calls of controllers that died, forgets what is out of use (rate windows,
+answers kept for repeated requests, tickets of browsers) and erases what organisations no longer
+keep. The worker that holds the advisory lock does them; the others stand by and take over when it
+ends.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from datetime import timedelta
 import asyncpg
 
 from db.controllers import close_orphans
+from db.idempotency import purge
 from db.keys import purge_windows
 from db.pool import UNAVAILABLE
+from db.retention import purge_tickets
+from sovereign_ari.work.retention import erase_expired
 
 PASS_EVERY_S = 5.0
 CONTROLLER_GONE_AFTER_S = 15.0  # three heartbeats
@@ -56,19 +61,25 @@ async def _serve(
         while not stop.is_set():
             held = held or await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY)
             if held:
-                await _do_pass(connection, gone_after_s if loop.time() >= judge_at_s else None)
+                judges = loop.time() >= judge_at_s
+                await _do_pass(connection, stop, gone_after_s if judges else None)
             await _pause(stop, pass_every_s)
     finally:
         if held and not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_KEY)
 
 
-async def _do_pass(connection: asyncpg.Connection, gone_after_s: float | None) -> None:
+async def _do_pass(
+    connection: asyncpg.Connection, stop: asyncio.Event, gone_after_s: float | None
+) -> None:
     """Do each job once; None judges no controller yet."""
     if gone_after_s is not None:
         for call_id in await close_orphans(connection, older_than_s=gone_after_s):
             logger.warning("closed a call whose controller is gone", extra={"call_id": call_id})
     await purge_windows(connection, RATE_PERIOD)
+    await purge(connection)
+    await purge_tickets(connection)
+    await erase_expired(connection, stop)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
