@@ -22,7 +22,7 @@ from api.authentication import Scope, authenticate
 from api.bodies import parse, read_json
 from api.kinds import is_uuid
 from api.parts import PARTS, Asked
-from api.queries import read_query
+from api.queries import parse_query, read_query
 from api.views import View
 from sovereign_ari.domain.ids import is_call_id
 from sovereign_ari.errors import NotFound
@@ -86,7 +86,8 @@ class Endpoint:
             arguments["query"] = read_query(self.query, request)
         if self.body is not None:
             arguments["body"] = parse(self.body, await read_json(request))
-        asked = Asked(request.app[PARTS], caller.organisation_id)
+        origin = f"{request.scheme}://{request.host}"
+        asked = Asked(request.app[PARTS], caller.organisation_id, origin=origin)
         attempt = await idempotency.read_attempt(request)
         if attempt is None:
             return self._response(await self.run(asked, arguments))
@@ -101,6 +102,21 @@ class Endpoint:
                 within, attempt, self.status, lambda: self._handle(within, arguments)
             )
         return self._response(body, replay)
+
+    async def invoke(
+        self,
+        asked: Asked,
+        values: Mapping[str, str],
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+    ) -> bytes:
+        """Do what a request would do, for somebody who needs no key."""
+        arguments: dict[str, Any] = dict(values)
+        if self.query is not None:
+            arguments["query"] = parse_query(self.query, query.items())
+        if self.body is not None:
+            arguments["body"] = parse(self.body, body or {})
+        return await self.run(asked, arguments)
 
     async def run(self, asked: Asked, arguments: Mapping[str, Any]) -> bytes:
         """Do the work and give the answer's body; whoever has no key to check calls this."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -27,14 +28,19 @@ class Query(BaseModel):
 
 
 def read_query(model: type[_Model], request: web.Request) -> _Model:
-    """Check the query of a request.
+    """Check the query of a request, as `parse_query` does."""
+    return parse_query(model, request.query.items())
+
+
+def parse_query(model: type[_Model], pairs: Iterable[tuple[str, str]]) -> _Model:
+    """Check the names and values of a query.
 
     Raises:
         InvalidRequest: For an unknown name, a name given twice, or a value that does not fit.
     """
     given: dict[str, str] = {}
     lines = []
-    for name, value in request.query.items():
+    for name, value in pairs:
         if name not in model.model_fields:
             nearest = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.5)
             hint = f"; did you mean {nearest[0]}?" if nearest else ""

@@ -15,11 +15,11 @@ import uvloop
 from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.processes import tie_to
 from sovereign_ari.bundle.supervisor import Supervisor
-from sovereign_ari.cli import keys
+from sovereign_ari.cli import calls, importing, keys, orgs, resources
 from sovereign_ari.cli.database import database_url, prepare_database, reaching_it
 from sovereign_ari.cli.doctor import doctor as run_doctor
 from sovereign_ari.cli.status import status as run_status
-from sovereign_ari.errors import OperatorError, SovereignError
+from sovereign_ari.errors import InvalidRequest, OperatorError, SovereignError
 from sovereign_ari.settings import Settings, read_settings
 
 app = typer.Typer(
@@ -30,6 +30,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys.app, name="keys", help="API keys of the operator's organisation.")
+app.add_typer(resources.commands_of(resources.ASSISTANTS), name="assistants", help="Assistants.")
+app.add_typer(resources.commands_of(resources.NUMBERS), name="numbers", help="Phone numbers.")
+app.add_typer(resources.commands_of(resources.TRUNKS), name="trunks", help="SIP trunks.")
+app.add_typer(calls.app, name="calls", help="Calls: list, read, place, erase.")
+app.add_typer(orgs.app, name="orgs", help="Organisations.")
+app.add_typer(importing.app, name="import", help="Assistants of other platforms.")
 
 
 @app.command()
@@ -122,6 +128,8 @@ def main() -> None:
     """Run a command: a fault is one sentence and a hint on standard error, and exit code 1."""
     try:
         app()
+    except InvalidRequest as error:
+        _fail("\n       ".join(error.details) or str(error), None)
     except SovereignError as error:
         _fail(str(error), error.hint if isinstance(error, OperatorError) else None)
     except Exception as error:  # noqa: BLE001  # the last line of defence of the process

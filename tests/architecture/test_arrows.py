@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     _V: {_E, _D, _M, _S},
     _C: {_E, _D, _M, _W, _V, "structlog"},
     f"{_A}.vault": {_E, "cryptography"},
-    f"{_A}.outgoing": {_E, "aiohttp", "anyio", "httpx", "httpcore", "idna", "mcp"},
+    f"{_A}.outgoing": {_E, "aiohttp", "anyio", "cryptography", "httpx", "httpcore", "idna", "mcp"},
+    f"{_A}.importers": set(),
     f"{_A}.masterkeys": {_E, f"{_A}.vault"},
     f"{_A}.call_providers": {_E, _D, _M, _S, _V, "db.byok"},
     "db": {_E, _D, "asyncpg"},
@@ -66,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     _L: {"structlog"},
     _G: {_E, "pydantic", "pydantic_settings", "dotenv"},
 }
-PURE = (_D, _M)
+PURE = (_D, _M, f"{_A}.importers")
 ABOVE_THE_ARROWS = ("sovereign_ari", "sovereign_ari.__main__", "sovereign_ari.app")
 EDGE = "sovereign_ari.cli"
 IMPURE = {"asyncio", "socket", "time", "os", "random", "threading", "logging", "secrets"}

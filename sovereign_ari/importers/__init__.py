@@ -1,0 +1,1 @@
+"""Turns exported assistants of other platforms into ours, and says what was left behind."""
