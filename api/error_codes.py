@@ -89,6 +89,17 @@ CODES: dict[str, ErrorCode] = {
         "There is no number to call from: it must be active and have a SIP trunk"
         " (`transfer_trunk_id`).",
     ),
+    "byok_key_refused": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The provider refuses the key that was to be verified. Nothing was stored.",
+    ),
+    "byok_key_unverified": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The key could not be verified: its provider gave no clear answer, or cannot be asked."
+        " Nothing was stored; try again, or send it without `verify`.",
+    ),
     "rate_limit_exceeded": ErrorCode(
         429,
         "rate_limit_error",

@@ -164,6 +164,8 @@ class Components:
             return schema
         if (kind := schema.get("x-catalogue")) is not None:
             return {"$ref": REF.format(model=self._block(kind))}
+        if "x-byok" in schema:
+            return {"type": "string", "enum": list(self._catalogue.byok_names())}
         return {name: self._resolve(value) for name, value in schema.items()}
 
     def _block(self, kind: str) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import TypeVar
 
 import asyncpg
 from aiohttp import web
@@ -26,23 +25,24 @@ from db.journal import write_entries
 from db.pool import UNAVAILABLE, create_pool
 from db.routing import find_route
 from sovereign_ari import __version__, log
+from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.control.commands import serve_commands
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
-from sovereign_ari.conversation.terms import APOLOGY, Providers
-from sovereign_ari.domain.agent import Assistant, Config, Route
+from sovereign_ari.conversation.terms import APOLOGY
+from sovereign_ari.domain.agent import Config, Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
-from sovereign_ari.masterkeys import load_vault
+from sovereign_ari.masterkeys import load_vault, opening_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
 from sovereign_ari.outgoing.http import OutgoingHttp
+from sovereign_ari.outgoing.key_checks import KeyChecks
 from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
-from sovereign_ari.speech.unusable import Unusable
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from sovereign_ari.wire.pacer import Pacer
@@ -54,8 +54,6 @@ JOURNAL_CLOSES_WITHIN_S = 5.0
 
 _NO_WRITES_NOW = (asyncpg.ReadOnlySQLTransactionError, asyncpg.TransactionRollbackError)
 """What PostgreSQL says during a fail-over, and to one of two who wait for each other."""
-
-_P = TypeVar("_P")
 
 _log = logging.getLogger(__name__)
 
@@ -73,34 +71,6 @@ class _Directory:
                 return await find_route(connection, dialled, self._defaults)
         except UNAVAILABLE as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
-
-
-class _Providers:
-    """Providers of an assistant; one that cannot work fails when it is used, not before."""
-
-    def __init__(
-        self, registry: ProviderRegistry, apology: bytes, apology_format: AudioFormat
-    ) -> None:
-        self._registry = registry
-        self._apology = apology
-        self._apology_format = apology_format
-
-    def for_assistant(self, assistant: Assistant) -> Providers:
-        registry = self._registry
-        return Providers(
-            stt=_or_unusable(registry.speech_to_text, assistant.stt),
-            llm=_or_unusable(registry.language_model, assistant.llm),
-            tts=_or_unusable(registry.text_to_speech, assistant.tts),
-            apology=self._apology,
-            apology_format=self._apology_format,
-        )
-
-
-def _or_unusable(make: Callable[[Config], _P], config: Config) -> _P | Unusable:
-    try:
-        return make(config)
-    except ProviderError as error:
-        return Unusable(str(config.get("provider")), error)
 
 
 def default_blocks(settings: Settings) -> dict[str, dict[str, object]]:
@@ -134,7 +104,7 @@ async def run_controller(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         pool = await _open_pool(stack, settings, "controller", max_size=8)
         registry = await stack.enter_async_context(_registry(settings))
-        apology, apology_format = await _speak_apology(registry)
+        apology = await _speak_apology(registry)
         await registry.warm_up()
         ari = await stack.enter_async_context(AriHttp(address))
         pacer = Pacer()
@@ -149,7 +119,9 @@ async def run_controller(settings: Settings) -> None:
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
             directory=_Directory(pool, default_blocks(settings)),
-            providers=_Providers(registry, apology, apology_format),
+            providers=CallProviders(
+                registry, OwnKeys(opening_vault(settings.master_keys)), apology
+            ),
             clock=time.monotonic,
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),
@@ -181,7 +153,7 @@ async def run_controller(settings: Settings) -> None:
 
 def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
     """What the API is made of, for the server and for commands that do the same work."""
-    policy = OutgoingPolicy([ip_network(net) for net in settings.outgoing_allow])
+    policy = OutgoingPolicy([ip_network(net, strict=False) for net in settings.outgoing_allow])
     return Parts(
         pool=pool,
         catalogue=load_catalogue(),
@@ -191,6 +163,9 @@ def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
         outgoing=policy,
         http=OutgoingHttp(policy),
         allowed_per_minute=settings.rate_limit_per_minute,
+        price_per_minute=settings.price_per_minute,
+        public_url=settings.public_url,
+        key_checks=KeyChecks(settings.openai_base_url),
     )
 
 

@@ -68,6 +68,11 @@ class Catalogue:
         """Whose keys an organisation may store; not all of them are of a kind above."""
         return tuple(self._data["byok"])
 
+    def byok_names(self) -> dict[str, str]:
+        """What those providers may be called, aliases too, and the provider's own name."""
+        own = {name: name for name in self.byok_providers()}
+        return own | {alias: name for alias, name in self._data["aliases"].items() if name in own}
+
     def slot(self, provider: str) -> str:
         """Name the place of a stored key: `<provider>_secret_id`."""
         return slot(self._name(provider))
@@ -85,6 +90,14 @@ class Catalogue:
         None when it is unknown, has no voices, or takes any text for one.
         """
         return voices_of(self._data, self._name(provider))
+
+    def providers_with_voices(self) -> list[str]:
+        """The providers that `voices` knows, local ones first."""
+        names = dict.fromkeys([*self.providers("tts"), *self.providers("llm")])
+        return sorted(
+            (name for name in names if self.voices(name) is not None),
+            key=lambda name: name != self._data["offline"]["tts"],
+        )
 
     def listing(self) -> dict[str, Any]:
         """Everything that may be chosen, for `GET /catalog`."""
