@@ -23,7 +23,7 @@ class CallRecord:
     status: str
     end_reason: str | None
     caller: str | None
-    dialled: str
+    dialled: str | None
     codec: str
     controller: str
     cause: int | None
@@ -38,12 +38,14 @@ class CallRecord:
     answered_at: datetime | None
     ended_at: datetime | None
     updated_at: datetime
+    content_erased_at: datetime | None
 
 
 _SELECT = """
 SELECT c.id, c.organisation_id, c.direction, c.status, c.end_reason, c.caller, c.dialled, c.codec,
        c.controller, c.cause, c.error, c.media, c.number_id, n.phone_number, c.assistant_id,
-       c.assistant_name, a.business_name, c.created_at, c.answered_at, c.ended_at, c.updated_at
+       c.assistant_name, a.business_name, c.created_at, c.answered_at, c.ended_at, c.updated_at,
+       c.content_erased_at
   FROM calls AS c
   LEFT JOIN phone_numbers AS n ON (n.id, n.organisation_id) = (c.number_id, $1)
   LEFT JOIN assistants AS a ON (a.id, a.organisation_id) = (c.assistant_id, $1)
@@ -57,6 +59,16 @@ def _text(value: Any) -> str | None:
 def _record(row: asyncpg.Record) -> CallRecord:
     ids = ("organisation_id", "number_id", "assistant_id")
     return CallRecord(**{**row, **{name: _text(row[name]) for name in ids}})
+
+
+async def see_one_moment(connection: asyncpg.Connection) -> None:
+    """Let all statements of a transaction, which has just begun, see the same rows.
+
+    Also compiles none of them: for the few rows of a page that takes longer than it saves.
+    """
+    await connection.execute(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL jit = off"
+    )
 
 
 async def list_calls(

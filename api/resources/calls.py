@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
@@ -26,8 +28,20 @@ DirectionName = Literal["inbound", "outbound", "web"]
 calls = Endpoints("Calls")
 
 
+def _with_plus(value: Any) -> Any:
+    """A plus sign that was not percent-encoded arrives as a space."""
+    return "+" + value[1:] if isinstance(value, str) and value.startswith(" ") else value
+
+
+PhoneNumber = Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$"), BeforeValidator(_with_plus)]
+
+
 class CallQuery(Query):
-    """What to list. Dates compare with the first ring; a date without a time is a whole day."""
+    """What to list. Dates compare with the first ring; a date without a time is a whole day.
+
+    `phone_number` is the number of either side; `agent_id` is an older name of `assistant_id`,
+    `number` one of `phone_number`.
+    """
 
     limit: Annotated[int, Field(ge=1, le=1000), WHOLE] = 100
     offset: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE] = 0
@@ -35,11 +49,24 @@ class CallQuery(Query):
     start_date: From | None = None
     end_date: Until | None = None
     assistant_id: Uuid | None = None
+    agent_id: Uuid | None = None
     direction: DirectionName | None = None
-    phone_number: Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")] | None = None
+    phone_number: PhoneNumber | None = None
+    number: PhoneNumber | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for name, alias in (("assistant_id", "agent_id"), ("phone_number", "number")):
+            first, second = getattr(self, name), getattr(self, alias)
+            if None not in (first, second) and first != second:
+                raise PydanticCustomError(
+                    "contradiction", f"{name} and {alias} have different values"
+                )
+        return self
 
 
-class Message(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Message:  # a page has hundreds of them, so they are no models
     """What one side said; of the assistant only what was heard."""
 
     role: Literal["user", "assistant"]
@@ -49,8 +76,41 @@ class Message(BaseModel):
 class CallView(View):
     """A call, under the keys of every generation of clients.
 
-    `started_at` is the answer, `created_at` the first ring.
+    `started_at` is the answer, `created_at` the first ring. `messages` is null once the
+    organisation no longer keeps content, a person's number once it no longer keeps numbers.
     """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "id": "call-inbound-01kdw5zg80fvq2e4m7h9a3n6tr",
+        "direction": "inbound",
+        "status": "ended",
+        "end_reason": "user_hangup",
+        "error": None,
+        "caller_phone": "+31612345678",
+        "assistant_phone": "+31201234567",
+        "agent_phone": "+31201234567",
+        "assistant_id": "7d9f2f6e-0c3b-4b53-9a51-5f1f6f1f2a10",
+        "agent_id": "7d9f2f6e-0c3b-4b53-9a51-5f1f6f1f2a10",
+        "assistant_name": "Reception",
+        "agent_name": "Reception",
+        "business_name": "Bakery De Vries",
+        "number_id": "0b8a54a4-61d1-4a0e-8a3d-0d7a3a4b9c11",
+        "phone_number": "+31201234567",
+        "started_at": "2026-01-01T12:00:01.000Z",
+        "ended_at": "2026-01-01T12:01:01.000Z",
+        "duration_seconds": 60,
+        "summary": None,
+        "analysis_result": None,
+        "messages": [
+            {"role": "assistant", "content": "Good day, how can I help you?"},
+            {"role": "user", "content": "When are you open?"},
+            {"role": "assistant", "content": "From nine to five."},
+        ],
+        "room_name": "call-inbound-01kdw5zg80fvq2e4m7h9a3n6tr-bridge",
+        "recording_url": None,
+        "created_at": "2026-01-01T12:00:00.000Z",
+        "updated_at": "2026-01-01T12:01:01.120Z",
+    }
 
     id: str
     direction: DirectionName
@@ -94,7 +154,7 @@ class CallView(View):
             agent_name=record.assistant_name,
             started_at=record.answered_at,
             duration_seconds=_duration_s(record),
-            messages=messages_of(said),
+            messages=None if record.content_erased_at else messages_of(said),
             room_name=bridge_of(CallId(record.id)) if record.answered_at else None,
         )
 
@@ -111,22 +171,27 @@ def messages_of(said: Sequence[Said]) -> list[Message]:
     messages = []
     for turn in said:
         if turn.user_text:
-            messages.append(Message(role="user", content=turn.user_text))
+            messages.append(Message("user", turn.user_text))
         if turn.heard_text:
-            messages.append(Message(role="assistant", content=turn.heard_text))
+            messages.append(Message("assistant", turn.heard_text))
     return messages
 
 
 class Pagination(BaseModel):
-    """Where a page stands in the whole."""
+    """Where a page stands in the whole. `total` is exact."""
 
     total: int
     limit: int
     offset: int
 
 
-class CallPage(BaseModel):
-    """One page of calls, newest first."""
+class CallPage(View):
+    """One page of calls, newest first, as they were at one moment."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "calls": [CallView.example],
+        "pagination": {"total": 1, "limit": 100, "offset": 0},
+    }
 
     calls: list[CallView]
     pagination: Pagination
@@ -139,10 +204,11 @@ async def list_calls(asked: Asked, query: CallQuery) -> CallPage:
         status=query.status,
         from_at=query.start_date,
         before_at=query.end_date,
-        assistant_id=query.assistant_id,
+        assistant_id=query.assistant_id or query.agent_id,
         direction=query.direction,
-        phone_number=query.phone_number,
+        phone_number=query.phone_number or query.number,
     )
+    await table.see_one_moment(asked.connection)
     records, total = await table.list_calls(
         asked.connection, asked.organisation_id, wanted, limit=query.limit, offset=query.offset
     )
