@@ -21,6 +21,7 @@ from api.resources.call_control import call_control
 from api.resources.call_webhooks import call_webhooks
 from api.resources.calls import calls
 from api.resources.campaigns import campaigns
+from api.resources.catalogue import catalogue
 from api.resources.chats import chats
 from api.resources.domains import domains
 from api.resources.mcp_servers import mcp_servers
@@ -51,6 +52,7 @@ RESOURCES = (
     workflows,
     mcp_servers,
     voices,
+    catalogue,
     usage,
     byok,
     domains,
@@ -89,4 +91,5 @@ def build_app(parts: Parts) -> web.Application:
     app.add_routes(ROUTES)
     app.add_routes(docs.ROUTES)
     app.add_routes(routes_of(endpoints, PREFIX))
+    app.add_routes(routes_of(web_calls.all, "/v1"))  # a second address of the public contract
     return app
