@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -97,7 +98,11 @@ async def list_usage(
         limit,
         offset,
     )
-    return [
-        UsageRecord(**{k: str(v) if isinstance(v, UUID) else v for k, v in row.items()})
-        for row in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+def _record(row: asyncpg.Record) -> UsageRecord:
+    values: dict[str, Any] = {
+        name: str(value) if isinstance(value, UUID) else value for name, value in row.items()
+    }
+    return UsageRecord(**values)

@@ -98,7 +98,8 @@ class UsageSummary(View):
     def of(cls, sums: table.UsageSums, price_per_minute: float) -> Self:
         """Show sums under the keys of every generation of clients."""
         minutes = round(sums.seconds / 60, 2)
-        return cls.model_construct(
+        return cls.showing(
+            sums,
             total_calls=sums.calls,
             total_duration_seconds=sums.seconds,
             total_duration_minutes=minutes,

@@ -13,7 +13,7 @@ from db.journal import write_entries
 from db.tenancy import acting_for
 from db.usage import list_usage, sum_usage
 from sovereign_ari.domain.ids import CallId, call_id
-from sovereign_ari.domain.records import CallStatus, EndReason
+from sovereign_ari.domain.records import CallStatus, EndReason, JournalEntry
 from tests.support.api import Api, running_api
 from tests.support.rows import NOON, a_call_id, an_assistant, answered, closed, later, opened
 
@@ -31,7 +31,7 @@ async def a_call(api: Api, number: int, seconds: float, **changes: Any) -> CallI
     """An answered call; a minute passes between the first rings of two."""
     call = changes.pop("call", None) or a_call_id(number)
     at = NOON + timedelta(minutes=number)
-    entries = [
+    entries: list[JournalEntry] = [
         opened(api.organisation_id, call, at=at, **changes),
         answered(call, number * 60 + 1),
         closed(call, number * 60 + 1 + seconds),
