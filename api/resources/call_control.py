@@ -63,9 +63,7 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
                 connection, asked.organisation_id, call_id, controller, body.root.command()
             )
             answer = stack.enter_context(asked.parts.answers.expected(command_id))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWERED_WITHIN_S):
-                await answer
+        await asyncio.wait((answer,), timeout=ANSWERED_WITHIN_S)
     if answer.done():
         with suppress(*UNAVAILABLE):  # the row goes later, and what we know is true
             await _withdraw(asked, command_id)

@@ -214,8 +214,8 @@ def test_nothing_is_taken_after_the_last_word(last: ControlCommand | str) -> Non
                 it.dialogue.time_is_up()
             case _:
                 assert it.dialogue.control(last)  # type: ignore[arg-type]
-        for command in (Say("No.", end_after=False), EndCall(), CONTEXT, RESPOND):
-            refused.append(it.dialogue.control(command))
+        more = (Say("No.", end_after=False), EndCall(), CONTEXT, RESPOND)
+        refused.extend(it.dialogue.control(command) for command in more)
         await it.quiet(6000)
 
     it, ending = converse(
