@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     rtp_ports: str = "10000-19999"
     trunk_addresses: Annotated[tuple[str, ...], NoDecode] = ()
     external_address: str | None = None
+    public_url: str | None = Field(
+        default=None, pattern=r"^https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?$", max_length=255
+    )
     api_key: SecretStr | None = None
     controllers: int = Field(default=1, ge=1, le=64)
     rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000)

@@ -34,6 +34,8 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
         ("SOVEREIGN_BIND", "localhost"),
         ("SOVEREIGN_EXTERNAL_ADDRESS", "pbx;example"),
         ("SOVEREIGN_LOG_LEVEL", "loud"),
+        ("SOVEREIGN_PUBLIC_URL", "voice.example.com"),
+        ("SOVEREIGN_PUBLIC_URL", "https://voice.example.com/path"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_variable(name: str, value: str) -> None:
