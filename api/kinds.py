@@ -53,7 +53,8 @@ def _uuid(text: str) -> str:
     return str(UUID(text))
 
 
-def _e164(text: str) -> str:
+def e164(text: str) -> str:
+    """Check a number, and say which one was probably meant."""
     if re.fullmatch(E164_PATTERN, text) is None:
         meant = guess(text)
         if meant is None:
@@ -71,7 +72,7 @@ def iso_ms(moment: datetime) -> str:
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 E164 = Annotated[
-    str, AfterValidator(_e164), WithJsonSchema({"type": "string", "pattern": E164_PATTERN})
+    str, AfterValidator(e164), WithJsonSchema({"type": "string", "pattern": E164_PATTERN})
 ]
 HttpUrl = Annotated[
     str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import asyncpg
 
 from db.table import Table
+from sovereign_ari.errors import Conflict
+
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,78 @@ class AssistantRecord:
 ASSISTANTS = Table("assistants", AssistantRecord, "assistant")
 
 
+FINISHED = ("completed", "cancelled")
+
+
+async def missing_mcp_servers(
+    connection: asyncpg.Connection, organisation_id: str, server_ids: Collection[str]
+) -> set[str]:
+    """Say which of these MCP servers the tenant does not have.
+
+    The others cannot be deleted until the transaction ends.
+    """
+    rows = await connection.fetch(
+        "SELECT id FROM mcp_servers WHERE organisation_id = $1 AND id = ANY($2::uuid[])"
+        " ORDER BY id FOR KEY SHARE",
+        organisation_id,
+        list(server_ids),
+    )
+    return set(server_ids) - {str(row["id"]) for row in rows}
+
+
+async def use_mcp_servers(
+    connection: asyncpg.Connection,
+    organisation_id: str,
+    assistant_id: str,
+    server_ids: Collection[str],
+) -> None:
+    """Record that an assistant uses these MCP servers, and no others.
+
+    Raises:
+        Conflict: If one of them was deleted meanwhile.
+    """
+    await connection.execute(
+        "DELETE FROM assistant_mcp_servers WHERE organisation_id = $1 AND assistant_id = $2"
+        " AND NOT mcp_server_id = ANY($3::uuid[])",
+        organisation_id,
+        assistant_id,
+        list(server_ids),
+    )
+    try:
+        await connection.execute(
+            "INSERT INTO assistant_mcp_servers (organisation_id, assistant_id, mcp_server_id)"
+            " SELECT $1, $2, unnest($3::uuid[]) ON CONFLICT DO NOTHING",
+            organisation_id,
+            assistant_id,
+            list(server_ids),
+        )
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Conflict("an MCP server that the assistant was to use is gone") from error
+
+
 async def delete_assistant(
     connection: asyncpg.Connection, organisation_id: str, assistant_id: str
 ) -> None:
-    """Remove an assistant. Its numbers and extensions stay, without one; its calls stay too.
+    """Remove an assistant; its calls stay.
+
+    Its numbers, extensions, chats and finished campaigns stay too, without one.
 
     Raises:
         NotFound: If the tenant has no such assistant.
+        Conflict: If a campaign that is not finished calls with it.
     """
     async with connection.transaction():
-        # The lock makes a number that is being given this assistant wait, or us wait for it.
-        await ASSISTANTS.get(connection, organisation_id, assistant_id, lock=True)
-        for table in ("phone_numbers", "extensions"):
+        # The lock makes whatever is being given this assistant wait, or us wait for it.
+        assistant = await ASSISTANTS.get(connection, organisation_id, assistant_id, lock=True)
+        campaigns = await connection.fetch(
+            "SELECT name, status FROM campaigns WHERE organisation_id = $1 AND assistant_id = $2"
+            " ORDER BY name FOR UPDATE",
+            organisation_id,
+            assistant_id,
+        )
+        if unfinished := [row for row in campaigns if row["status"] not in FINISHED]:
+            raise Conflict(_in_use(assistant, unfinished))
+        for table in ("phone_numbers", "extensions", "chats", "campaigns"):
             await connection.execute(
                 f"UPDATE {table} SET assistant_id = NULL"
                 " WHERE organisation_id = $1 AND assistant_id = $2",
@@ -68,3 +132,13 @@ async def delete_assistant(
                 assistant_id,
             )
         await ASSISTANTS.delete(connection, organisation_id, assistant_id)
+
+
+def _in_use(assistant: AssistantRecord, campaigns: Sequence[asyncpg.Record]) -> str:
+    shown = ", ".join(f"{row['name']} ({row['status']})" for row in campaigns[:MOST_NAMED])
+    more = f" and {len(campaigns) - MOST_NAMED} more" if len(campaigns) > MOST_NAMED else ""
+    which = "campaign" if len(campaigns) == 1 else f"{len(campaigns)} campaigns"
+    return (
+        f"the assistant {assistant.name} is used by the {which} {shown}{more};"
+        " cancel or delete what uses it first"
+    )

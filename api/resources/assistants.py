@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.bodies import Body, refusal
 from api.endpoints import Deleted, Endpoints
-from api.parts import Asked, Catalogue
+from api.parts import Asked
 from api.resources.assistant_bodies import AssistantView, CreateAssistant, UpdateAssistant
-from api.resources.tools import read_tools
-from db.assistants import ASSISTANTS, AssistantRecord
+from api.resources.assistant_config import read_blocks as read_blocks
+from api.resources.assistant_config import read_config
+from db.assistants import ASSISTANTS, AssistantRecord, use_mcp_servers
 from db.assistants import delete_assistant as delete_row
 
 ENVELOPES = {"assistants": "agents", "assistant": "agent"}
@@ -19,37 +19,6 @@ assistants = Endpoints("Assistants")
 def aliases() -> list[Any]:
     """The same endpoints under `/agents`."""
     return assistants.alias("/assistants", "/agents", ENVELOPES)
-
-
-def read_blocks(body: Body, catalogue: Catalogue) -> dict[str, Any]:
-    """Check the provider blocks against the catalogue, and complete them.
-
-    Raises:
-        InvalidRequest: With one line per fault of any block.
-    """
-    values, lines = body.given(), []
-    for kind in ("llm", "stt", "tts"):
-        name = f"{kind}_config"
-        block = values.get(name)
-        if block is None:
-            continue
-        tools = block.pop("tools", None)
-        wrong = _faults(catalogue, kind, block)
-        lines += wrong
-        if not wrong:
-            values[name] = dict(catalogue.with_defaults(kind, block))
-        if tools is not None:
-            values[name]["tools"], wrong = read_tools(tools)
-            lines += [f"{name}.{line}" for line in wrong]
-    if lines:
-        raise refusal(lines)
-    return values
-
-
-def _faults(catalogue: Catalogue, kind: str, block: dict[str, Any]) -> list[str]:
-    if not isinstance(block.get("provider", ""), str):
-        return [f"{kind}_config.provider: must be a string"]
-    return catalogue.validate(kind, block)
 
 
 def _view(asked: Asked, record: AssistantRecord) -> AssistantView:
@@ -66,8 +35,13 @@ async def list_assistants(asked: Asked) -> list[AssistantView]:
 @assistants.add("POST", "/assistants", "Create an assistant", envelope="assistant", status=201)
 async def create_assistant(asked: Asked, body: CreateAssistant) -> AssistantView:
     """Blocks left out or null follow the platform's default, also when that changes."""
-    values = read_blocks(body, asked.parts.catalogue)
-    return _view(asked, await ASSISTANTS.create(asked.connection, asked.organisation_id, values))
+    config = await read_config(asked, asked.connection, body)
+    made = await ASSISTANTS.create(asked.connection, asked.organisation_id, config.values)
+    if config.mcp_server_ids:
+        await use_mcp_servers(
+            asked.connection, asked.organisation_id, made.id, config.mcp_server_ids
+        )
+    return _view(asked, made)
 
 
 @assistants.add("GET", "/assistants/{assistant_id}", "Read an assistant", envelope="assistant")
@@ -83,15 +57,20 @@ async def update_assistant(
     asked: Asked, assistant_id: str, body: UpdateAssistant
 ) -> AssistantView:
     """Only named fields change; a block is replaced whole; null clears."""
-    values = read_blocks(body, asked.parts.catalogue)
-    return _view(
-        asked,
-        await ASSISTANTS.update(asked.connection, asked.organisation_id, assistant_id, values),
-    )
+    place = (asked.connection, asked.organisation_id, assistant_id)
+    stored = await ASSISTANTS.get(*place, lock=True)
+    config = await read_config(asked, asked.connection, body, stored)
+    changed = await ASSISTANTS.update(*place, config.values)
+    if config.mcp_server_ids is not None:
+        await use_mcp_servers(*place, config.mcp_server_ids)
+    return _view(asked, changed)
 
 
-@assistants.add("DELETE", "/assistants/{assistant_id}", "Delete an assistant")
+@assistants.add("DELETE", "/assistants/{assistant_id}", "Delete an assistant", also=(409,))
 async def delete_assistant(asked: Asked, assistant_id: str) -> Deleted:
-    """Its numbers stay, with no assistant; its calls stay."""
+    """Its numbers, chats and finished campaigns stay, with no assistant; its calls stay.
+
+    While a campaign that is not finished calls with it, it cannot be deleted.
+    """
     await delete_row(asked.connection, asked.organisation_id, assistant_id)
     return Deleted()

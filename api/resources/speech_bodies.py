@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from api.bodies import Body
-from api.kinds import JsonObject, Text
+from api.json_schemas import JsonSchema
+from api.kinds import Text, Uuid
 
 Sentence = Annotated[str, StringConstraints(max_length=300)]
 SpokenSentence = Annotated[str, StringConstraints(min_length=1, max_length=300)]
@@ -40,10 +42,13 @@ class TurnTakingBody(Body):
 
     @model_validator(mode="after")
     def _ordered(self) -> TurnTakingBody:
-        both = {"endpointing_min_delay", "endpointing_max_delay"} <= self.model_fields_set
-        if both and self.endpointing_max_delay < self.endpointing_min_delay:
-            raise ValueError("endpointing_max_delay is below endpointing_min_delay")
-        return self
+        low, high = self.endpointing_min_delay, self.endpointing_max_delay
+        if high >= low:
+            return self
+        named = self.model_fields_set
+        default = "" if "endpointing_max_delay" in named else f" (by default {high:g})"
+        usual = "" if "endpointing_min_delay" in named else f" (by default {low:g})"
+        raise ValueError(f"endpointing_max_delay{default} is below endpointing_min_delay{usual}")
 
 
 class Pronunciation(Body):
@@ -74,6 +79,15 @@ class Silence(Body):
 class SpeechConfig(Body):
     """How an assistant listens and speaks."""
 
+    example: ClassVar[Mapping[str, Any]] = {
+        "turn_taking": {"endpointing_min_delay": 0.3, "interruption_min_words": 2},
+        "pronunciation": [{"from": "Sjaak", "to": "Shahk"}],
+        "background_audio": {"enabled": True, "clip": "office", "volume": 0.2},
+        "silence": {"first_check_seconds": 5, "messages": ["Are you still there?"]},
+        "end_call_message": "Thank you for calling.",
+        "end_call_phrases": ["good bye"],
+    }
+
     turn_taking: TurnTakingBody | None = None
     pronunciation: Annotated[list[Pronunciation], Field(max_length=50)] | None = None
     background_audio: BackgroundAudio | None = None
@@ -94,12 +108,26 @@ class StructuredDataPlan(Body):
     """What to extract from a call that ended."""
 
     enabled: bool = False
-    json_schema: JsonObject | None = Field(default=None, alias="schema")
+    json_schema: JsonSchema | None = Field(default=None, alias="schema")
     messages: Annotated[list[PlanMessage], Field(max_length=50)] | None = None
+    template_id: Uuid | None = Field(
+        default=None,
+        description="An analysis template, which is copied into the plan as it is now.",
+    )
 
 
 class AnalysisPlan(Body):
     """What happens to the transcript after the call."""
+
+    aliases: ClassVar[Mapping[str, str]] = {"structuredDataPlan": "structured_data_plan"}
+    example: ClassVar[Mapping[str, Any]] = {
+        "structured_data_plan": {
+            "enabled": True,
+            "schema": {"type": "object", "properties": {"satisfied": {"type": "boolean"}}},
+            "messages": [{"role": "system", "content": "Read {{transcript}}; fill {{schema}}."}],
+        },
+        "min_messages_threshold": 4,
+    }
 
     structured_data_plan: StructuredDataPlan | None = None
     min_messages_threshold: Annotated[int, Field(ge=0, le=10_000)] = 2

@@ -2,53 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
+    ConfigDict,
     Field,
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
+from pydantic.config import JsonDict
 
 from api.bodies import Body, faults
-from api.kinds import E164, NAME_PATTERN, HttpUrl, Line, Text, Uuid
+from api.json_schemas import Parameters, parts_of
+from api.kinds import E164, E164_PATTERN, NAME_PATTERN, HttpUrl, Line, Text, Uuid, e164
+from api.resources.trunk_addresses import parse_address
+from sovereign_ari.outgoing.policy import OutgoingPolicy
 
 MOST_TOOLS = 64
+MOST_SCHEMA_PARTS = 2000  # of all tools together: checking one takes 0.3 ms
 SPELLINGS = {"endCall": "end_call", "transferCall": "transfer_call"}
-
-
-def _parameters(schema: dict[str, Any]) -> dict[str, Any]:
-    """A function takes an object; vendors refuse anything else."""
-    if schema.get("type", "object") != "object":
-        raise ValueError("is not the JSON Schema of an object: `type` must be object")
-    if not isinstance(schema.get("properties", {}), dict):
-        raise ValueError("is not a JSON Schema: `properties` must be an object")  # noqa: TRY004
-    required = schema.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-        raise ValueError("is not a JSON Schema: `required` must be a list of names")
-    return schema
-
+_USER = r"[A-Za-z0-9_.!~*'()&=+$,%-]{1,128}"  # RFC 3261 section 25.1, without a password
+_SIP_URI = re.compile(rf"(?i)sips?:(?:{_USER}@)?([^@]+)")
+_SIP_URI_PATTERN = (
+    rf"^sips?:({_USER}@)?([a-z0-9]{{1,32}}\.){{1,3}}[a-z]{{2,24}}(:[1-9][0-9]{{0,3}})?$"
+)
 
 ToolName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Parameters = Annotated[
-    dict[str, Any],
-    AfterValidator(_parameters),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "description": "The JSON Schema of an object.",
-            "properties": {
-                "type": {"const": "object"},
-                "properties": {"type": "object"},
-                "required": {"type": "array", "items": {"type": "string"}},
-            },
-        }
-    ),
-]
 
 
 class Server(Body):
@@ -100,13 +85,63 @@ class EndCallTool(Body):
     type: Literal["end_call"]
 
 
-class Destination(Body):
-    """Where a call may be transferred; `description` tells the model when."""
+def _of_its_type(schema: JsonDict) -> None:
+    """Say that the type decides on the form of `number`."""
+    patterns = {"number": E164_PATTERN, "sip": _SIP_URI_PATTERN}
+    schema["oneOf"] = [
+        {"properties": {"type": {"const": kind}, "number": {"pattern": pattern}}}
+        for kind, pattern in patterns.items()
+    ]
 
-    type: Literal["number"]
-    number: E164
+
+class Destination(Body):
+    """Where a call may be transferred; `description` tells the model when.
+
+    `number` is E.164, or a SIP URI when the type is `sip`; `sip_uri` is another name of it.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_of_its_type)
+    aliases: ClassVar[Mapping[str, str]] = {"sip_uri": "number"}
+    example: ClassVar[Mapping[str, Any]] = {
+        "type": "number",
+        "number": "+31201234567",
+        "description": "The baker, for large orders",
+        "message": "I will put you through.",
+        "mode": "warm",
+        "timeout_seconds": 20,
+    }
+
+    type: Literal["number", "sip"]
+    number: Annotated[str, StringConstraints(max_length=512), WithJsonSchema({"type": "string"})]
     description: Text
     message: Text | None = None
+    mode: Literal["blind", "refer", "warm"] = "blind"
+    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    caller_id: E164 | None = None
+
+    @field_validator("number")
+    @classmethod
+    def _fits(cls, text: str, info: ValidationInfo) -> str:
+        match info.data.get("type"):
+            case "number":
+                return e164(text)
+            case "sip":
+                return sip_uri(text)
+            case _:
+                return text  # the type is at fault
+
+
+def sip_uri(text: str) -> str:
+    """Check where a call may be transferred by SIP.
+
+    Raises:
+        ValueError: If it is no SIP URI, or holds a password.
+    """
+    match = _SIP_URI.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a SIP URI without a password, such as sip:desk@example.com")
+    parse_address(f"sip:{match[1]}")
+    return text
 
 
 class TransferCallTool(Body):
@@ -135,8 +170,14 @@ _BY_TYPE: Mapping[Any, type[Body]] = {
 }
 
 
-def read_tools(tools: Any) -> tuple[list[dict[str, Any]], list[str]]:
+def read_tools(
+    tools: Any, outgoing: OutgoingPolicy | None = None
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Check a list of tools.
+
+    Args:
+        tools: What was sent.
+        outgoing: Decides on the URLs in it; None leaves that to whoever connects.
 
     Returns:
         The tools as they are stored, in the canonical spelling, and what is wrong with them: one
@@ -146,9 +187,12 @@ def read_tools(tools: Any) -> tuple[list[dict[str, Any]], list[str]]:
         return [], ["tools: is not a list"]
     if len(tools) > MOST_TOOLS:
         return [], [f"tools: has more than {MOST_TOOLS} items"]
+    if sum(_schema_parts(tool) for tool in tools) > MOST_SCHEMA_PARTS:
+        return [], [f"tools: their parameters have more than {MOST_SCHEMA_PARTS} parts together"]
     stored, lines, names = [], [], set()
     for index, tool in enumerate(tools):
         read, wrong = _read_tool(tool)
+        wrong += url_faults(read, outgoing)
         lines += [f"tools[{index}]{line}" for line in wrong]
         name = read.get("function", read).get("name")
         if name is not None and name in names:
@@ -156,6 +200,23 @@ def read_tools(tools: Any) -> tuple[list[dict[str, Any]], list[str]]:
         names.add(name)
         stored.append(read)
     return stored, lines
+
+
+def url_faults(tool: Mapping[str, Any], outgoing: OutgoingPolicy | None) -> list[str]:
+    """Say which URLs of a tool must not be reached, one line `.path: what` each."""
+    urls = {".url": tool.get("url"), ".server.url": (tool.get("server") or {}).get("url")}
+    return [
+        f"{path}: {fault}"
+        for path, url in urls.items()
+        if outgoing is not None and url is not None and (fault := outgoing.fault(url)) is not None
+    ]
+
+
+def _schema_parts(tool: Any) -> int:
+    """How much there is to check in the schema of a tool, whatever that is."""
+    inner = tool.get("function", tool) if isinstance(tool, dict) else None
+    schema = inner.get("parameters") if isinstance(inner, dict) else None
+    return sum(isinstance(part, dict | list) for part, _ in parts_of(schema))
 
 
 def _read_tool(tool: Any) -> tuple[dict[str, Any], list[str]]:
