@@ -77,11 +77,28 @@ CODES: dict[str, ErrorCode] = {
         "The controller of the call did not take the command in time; the message says whether it"
         " may have been done.",
     ),
+    "provider_error": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The language model did not answer a chat; the message says why. Nothing was stored.",
+    ),
+    "assistant_deleted": ErrorCode(
+        422, "invalid_request_error", "The chat has no assistant any more. Begin another."
+    ),
+    "chat_full": ErrorCode(
+        422, "invalid_request_error", "The chat has 200 messages, the most there can be."
+    ),
     "destination_not_allowed": ErrorCode(
         422,
         "invalid_request_error",
         "The organisation may not call this number: its prefix is refused or not allowed, or it is"
         " a premium-rate number.",
+    ),
+    "campaign_not_ready": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The campaign cannot be scheduled: it needs an active assistant, and the organisation an"
+        " active number with an active SIP trunk. The message names what is missing.",
     ),
     "no_outbound_number": ErrorCode(
         422,
@@ -92,13 +109,35 @@ CODES: dict[str, ErrorCode] = {
     "byok_key_refused": ErrorCode(
         422,
         "invalid_request_error",
-        "The provider refuses the key that was to be verified. Nothing was stored.",
+        "The provider refuses the key: the one to be verified, or the one that is stored."
+        " Nothing was changed.",
     ),
     "byok_key_unverified": ErrorCode(
         422,
         "invalid_request_error",
         "The key could not be verified: its provider gave no clear answer, or cannot be asked."
         " Nothing was stored; try again, or send it without `verify`.",
+    ),
+    "byok_key_missing": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The organisation stored no key of the vendor that `param` names: `POST /byok` does.",
+    ),
+    "resend_refused": ErrorCode(
+        422,
+        "invalid_request_error",
+        "Resend understood and refused; the message has its words. Nothing was changed.",
+    ),
+    "resend_unavailable": ErrorCode(
+        422,
+        "invalid_request_error",
+        "Resend could not be reached or gave no answer that can be used. Nothing was changed"
+        " here; try again later.",
+    ),
+    "organisation_too_deep": ErrorCode(
+        422,
+        "invalid_request_error",
+        "The organisation is a child itself, and children have none: there is one level.",
     ),
     "rate_limit_exceeded": ErrorCode(
         429,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -26,6 +27,7 @@ from db.pool import UNAVAILABLE, create_pool
 from db.routing import find_route
 from sovereign_ari import __version__, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
+from sovereign_ari.chat_model import RegistryChatModel
 from sovereign_ari.control.commands import serve_commands
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
@@ -175,7 +177,9 @@ async def run_api(settings: Settings) -> None:
     stop = _stop_on_signals()
     async with AsyncExitStack() as stack:
         pool = await _open_pool(stack, settings, "api", max_size=10)
-        application = build_app(api_parts(settings, pool))
+        registry = await stack.enter_async_context(_registry(settings))
+        parts = replace(api_parts(settings, pool), chat_model=RegistryChatModel(registry))
+        application = build_app(parts)
         await _serve(stack, application, settings.bind, settings.api_port)
         await stop.wait()
 
