@@ -85,19 +85,6 @@ async def delete_workflow(
     await WORKFLOWS.delete(connection, organisation_id, workflow_id)
 
 
-async def keep_mcp_servers(
-    connection: asyncpg.Connection, organisation_id: str, server_ids: Collection[str]
-) -> set[str]:
-    """Keep MCP servers from being deleted until the transaction ends; give those there are."""
-    rows = await connection.fetch(
-        "SELECT id FROM mcp_servers WHERE organisation_id = $1 AND id = ANY($2::uuid[])"
-        " ORDER BY id FOR KEY SHARE",
-        organisation_id,
-        list(server_ids),
-    )
-    return {str(row["id"]) for row in rows}
-
-
 async def use_mcp_servers(
     connection: asyncpg.Connection,
     organisation_id: str,

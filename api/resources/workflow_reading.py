@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,14 +175,12 @@ class _Reader:
         ]
 
     def _tools(self, tools: Any, path: str) -> list[dict[str, Any]]:
-        stored, wrong = read_tools(tools)
+        stored, wrong = read_tools(tools, self._outgoing)
         self._lines += [f"{path}.{line}" for line in wrong]
         for index, tool in enumerate(stored):
-            where = f"{path}.tools[{index}]"
-            for place, url in _urls(tool):
-                self._check_url(f"{where}.{place}", url)
             if (server := tool.get("mcp_server_id")) is not None:
-                self._found.mcp_servers.setdefault(server, f"{where}.mcp_server_id")
+                where = f"{path}.tools[{index}].mcp_server_id"
+                self._found.mcp_servers.setdefault(server, where)
         return stored
 
     def _check_url(self, path: str, url: str) -> None:
@@ -226,11 +224,3 @@ def _left_out(line: str) -> bool:
 def _model_faults(catalogue: Catalogue, provider: str, model: str) -> list[str]:
     lines = catalogue.validate("llm", {"provider": provider, "model": model})
     return [line for line in lines if line.startswith("llm_config.model:")]
-
-
-def _urls(tool: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Addresses in a tool that was read, by their places."""
-    if (url := tool.get("url")) is not None:
-        yield "url", url
-    if (url := (tool.get("server") or {}).get("url")) is not None:
-        yield "server.url", url

@@ -15,6 +15,7 @@ from api.resources.workflow_bodies import (
 )
 from api.resources.workflow_reading import read_definition
 from db import workflows as table
+from db.assistants import missing_mcp_servers
 
 REALTIME = "realtime_provider_not_allowed_per_node"
 workflows = Endpoints("Workflows")
@@ -29,11 +30,11 @@ async def _read(asked: Asked, raw: Any) -> tuple[dict[str, Any], list[str]]:
     found = read_definition(raw, asked.parts.catalogue, asked.parts.outgoing)
     servers = list(found.mcp_servers)
     if servers:
-        kept = await table.keep_mcp_servers(asked.connection, asked.organisation_id, servers)
+        missing = await missing_mcp_servers(asked.connection, asked.organisation_id, servers)
         found.lines += [
-            f"{path}: there is no MCP server {server}"
+            f"{path}: no MCP server {server}"
             for server, path in found.mcp_servers.items()
-            if server not in kept
+            if server in missing
         ]
     if found.realtime:  # first, for the error's code is about its first line
         raise refusal([*found.realtime, *found.lines], code=REALTIME)

@@ -200,7 +200,7 @@ def node(**fields: Any) -> dict[str, Any]:
                       "server": {"url": "http://localhost/x"}}]),
          "definition.nodes[0].tools[0].server.url: localhost is not a public host"),
         (node(tools=[mcp_tool(SOMEBODY)]),
-         "definition.nodes[0].tools[0].mcp_server_id: there is no MCP server 00000000-"),
+         "definition.nodes[0].tools[0].mcp_server_id: no MCP server 00000000-"),
         (definition(talk(), {"id": "find", "type": "tool"},
                     edges=[way("start", "find"), way("find", "start")]),
          "definition.nodes[1].tool_name: is required"),
@@ -355,7 +355,7 @@ async def test_an_mcp_server_of_somebody_else_is_not_there(api: Api) -> None:
     status, body = await api.ask("POST", PATH, {"name": "Theirs", "definition": graph})
     assert status == 400
     assert body["details"] == [
-        f"definition.nodes[0].tools[0].mcp_server_id: there is no MCP server {server}"
+        f"definition.nodes[0].tools[0].mcp_server_id: no MCP server {server}"
     ]
 
 
