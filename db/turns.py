@@ -48,7 +48,6 @@ class NoteRow:
 class Said:
     """What the transcript needs of a turn."""
 
-    call_id: str
     user_text: str | None
     heard_text: str
 
@@ -91,15 +90,16 @@ async def list_said(
     """The transcripts of several calls, by call, each in its order."""
     rows = await connection.fetch(
         """
-        SELECT t.call_id, t.user_text, t.heard_text
-          FROM turns AS t JOIN calls AS c ON c.id = t.call_id
+        SELECT c.id, array_agg(t.user_text ORDER BY t.number) AS user_texts,
+               array_agg(t.heard_text ORDER BY t.number) AS heard_texts
+          FROM calls AS c JOIN turns AS t ON t.call_id = c.id
          WHERE c.organisation_id = $1 AND c.id = ANY($2)
-         ORDER BY t.call_id, t.number
+         GROUP BY c.id
         """,
         organisation_id,
         list(call_ids),
     )
     said: dict[str, list[Said]] = {call_id: [] for call_id in call_ids}
-    for row in rows:
-        said[row["call_id"]].append(Said(**row))
+    for call_id, user_texts, heard_texts in rows:
+        said[call_id] = [Said(*texts) for texts in zip(user_texts, heard_texts, strict=True)]
     return said
