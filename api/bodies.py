@@ -26,12 +26,13 @@ class Body(BaseModel):
     """Base of every request body: strict, immutable, without unknown keys.
 
     `aliases` maps an older spelling of a key to the one the model has. `example` is a complete
-    body for the OpenAPI document.
+    body for the OpenAPI document. `optional` says that nothing may be sent instead of `{}`.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     aliases: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
+    optional: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -62,8 +63,12 @@ def without_defaults(schema: JsonDict) -> None:
         described.pop("default", None)
 
 
-async def read_json(request: web.Request) -> dict[str, Any]:
+async def read_json(request: web.Request, *, or_nothing: bool = False) -> dict[str, Any]:
     """Read a JSON object, whatever the content type says.
+
+    Args:
+        request: Whose body it is.
+        or_nothing: Whether an empty body counts as `{}`.
 
     Raises:
         InvalidRequest: If the body is not a JSON object that PostgreSQL can hold.
@@ -72,7 +77,8 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     size = request.content_length
     if size is not None and size > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size, size)
-    data = parse_json(await request.read())
+    raw = await request.read()
+    data = {} if or_nothing and not raw.strip() else parse_json(raw)
     if not isinstance(data, dict):
         raise InvalidRequest("the body is not a JSON object")
     return data

@@ -85,7 +85,8 @@ class Endpoint:
         if self.query is not None:
             arguments["query"] = read_query(self.query, request)
         if self.body is not None:
-            arguments["body"] = parse(self.body, await read_json(request))
+            data = await read_json(request, or_nothing=getattr(self.body, "optional", False))
+            arguments["body"] = parse(self.body, data)
         origin = f"{request.scheme}://{request.host}"
         asked = Asked(request.app[PARTS], caller.organisation_id, origin=origin)
         attempt = await idempotency.read_attempt(request)

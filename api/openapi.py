@@ -137,7 +137,8 @@ def _request_body(body: type[BaseModel], components: Components) -> dict[str, An
     content: dict[str, Any] = {"schema": components.of(body, "validation")}
     if (example := example_of(body)) is not None:
         content["example"] = example
-    return {"required": True, "content": {"application/json": content}}
+    required = not getattr(body, "optional", False)
+    return {"required": required, "content": {"application/json": content}}
 
 
 def _responses(
