@@ -32,7 +32,7 @@ async def _file(request: web.Request) -> web.FileResponse:
 
 
 async def _to_docs(_: web.Request) -> web.Response:
-    raise web.HTTPFound("/docs")
+    return web.Response(status=302, headers={"Location": "/docs"})
 
 
 ROUTES = [web.get(path, _file) for path in SERVED] + [web.get("/docs/", _to_docs)]
