@@ -252,7 +252,7 @@ async def settle(connection: asyncpg.Connection, at_most: int = SETTLED_AT_ONCE)
             INSERT INTO call_counts
             SELECT organisation_id, number, direction, status, assistant_id, period, sum(calls),
                    true
-              FROM (SELECT * FROM appended UNION ALL SELECT * FROM settled) AS both
+              FROM (SELECT * FROM appended UNION ALL SELECT * FROM settled) AS merged
              GROUP BY organisation_id, number, direction, status, assistant_id, period
             HAVING sum(calls) <> 0
         )

@@ -1,8 +1,8 @@
 """The worker: jobs that no call waits for, done once whatever number of workers runs.
 
-A pass closes the calls of controllers that died, forgets what is out of use (rate windows,
-answers kept for repeated requests, tickets of browsers) and erases what organisations no longer
-keep. The worker that holds the advisory lock does them; the others stand by and take over when it
+A pass closes the calls of controllers that died, settles the counts of calls, forgets what is out
+of use (rate windows, answers kept for repeated requests, tickets of browsers) and erases what
+organisations no longer keep. The worker that holds the advisory lock does them; the others stand by and take over when it
 ends.
 """
 
@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from db.call_counts import SETTLED_AT_ONCE, settle
 from db.controllers import close_orphans
 from db.idempotency import purge
 from db.keys import purge_windows
@@ -24,6 +25,7 @@ from sovereign_ari.work.retention import erase_expired
 
 PASS_EVERY_S = 5.0
 CONTROLLER_GONE_AFTER_S = 15.0  # three heartbeats
+SETTLINGS = 20  # of counts of calls, each a batch; more wait for the next pass
 RATE_PERIOD = timedelta(seconds=60)
 LOCK_KEY = 0x536F7665726E576B  # "SovernWk": any constant that nobody else uses
 
@@ -76,6 +78,9 @@ async def _do_pass(
     if gone_after_s is not None:
         for call_id in await close_orphans(connection, older_than_s=gone_after_s):
             logger.warning("closed a call whose controller is gone", extra={"call_id": call_id})
+    for _ in range(SETTLINGS):
+        if stop.is_set() or await settle(connection) < SETTLED_AT_ONCE:
+            break
     await purge_windows(connection, RATE_PERIOD)
     await purge(connection)
     await purge_tickets(connection)
