@@ -13,10 +13,10 @@ import asyncpg
 from pydantic import ConfigDict, model_validator
 
 from api.bodies import Body, refusal
-from api.kinds import JsonObject, Uuid
+from api.kinds import Uuid
 from api.parts import Asked
 from api.resources.assistant_bodies import LlmBlock, UpdateAssistant
-from api.resources.assistants import read_blocks
+from api.resources.assistant_config import read_config
 from db.assistants import ASSISTANTS, AssistantRecord
 from sovereign_ari.errors import InvalidRequest
 
@@ -36,7 +36,6 @@ class AssistantOverride(UpdateAssistant):
     }
 
     is_active: Literal[True] = True
-    metadata: JsonObject | None = None
 
 
 class TransientAssistant(AssistantOverride):
@@ -118,23 +117,25 @@ async def read_answerer(
         NotFound: If the tenant has no such assistant.
     """
     if body.assistant is not None:
-        return Answerer(None, _read_config(asked, body.assistant, "assistant"))
+        config = await _read(asked, connection, body.assistant, None)
+        return Answerer(None, config)
     assert body.assistant_id is not None
     stored = await ASSISTANTS.get(connection, asked.organisation_id, body.assistant_id)
     if not stored.is_active:
         raise refusal([f"assistant_id: the assistant {stored.id} is not active"])
-    override = body.assistant_override
-    return Answerer(
-        stored, None if override is None else _read_config(asked, override, "assistant_override")
-    )
+    if body.assistant_override is None:
+        return Answerer(stored, None)
+    return Answerer(stored, await _read(asked, connection, body.assistant_override, stored))
 
 
-def _read_config(asked: Asked, config: AssistantOverride, field: str) -> dict[str, Any]:
+async def _read(
+    asked: Asked,
+    connection: asyncpg.Connection,
+    config: AssistantOverride,
+    stored: AssistantRecord | None,
+) -> dict[str, Any]:
     try:
-        values = read_blocks(config, asked.parts.catalogue)
+        return (await read_config(asked, connection, config, stored)).values
     except InvalidRequest as error:
+        field = "assistant" if stored is None else "assistant_override"
         raise refusal([f"{field}.{line}" for line in error.details]) from None
-    url = values.get("webhook_url")
-    if url is not None and (fault := asked.parts.outgoing.fault(url)) is not None:
-        raise refusal([f"{field}.webhook_url: {fault}"])
-    return values

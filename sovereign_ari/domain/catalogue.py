@@ -127,11 +127,14 @@ class Catalogue:
         return copy.deepcopy(complete)
 
     def urls(self, kind: str, block: Mapping[str, Any]) -> dict[str, str]:
-        """Addresses of servers in a valid block, by their paths: we will connect to them."""
+        """Addresses of servers in a valid block, by their paths: we will connect to them.
+
+        All as `http` or `https`, also those of other protocols: what counts is the host.
+        """
         fields = self._kinds[kind][self._name(block["provider"])]["fields"]
         path = kind if kind in POSTCALL_KINDS else f"{kind}_config"
         return {
-            f"{path}.{name}": block[name]
+            f"{path}.{name}": block[name].replace("tcp://", "http://", 1)
             for name, schema in fields.items()
             if schema.get("format") == "uri" and name in block
         }

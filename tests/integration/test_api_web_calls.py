@@ -131,6 +131,31 @@ async def test_a_fault_of_an_override_names_its_place(api: Api) -> None:
     assert answer["error"]["param"] == "assistant_override.llm_config.model"
 
 
+REALTIME = {"provider": "xai_realtime"}
+ESPEAK = {"provider": "espeak"}
+MCP = {"type": "mcp", "mcp_server_id": ID, "allowed_tools": ["search"]}
+
+
+async def test_a_realtime_model_stands_alone(api: Api) -> None:
+    assert (await api.ask("POST", PATH, {"assistant": {"llm_config": REALTIME}}))[0] == 201
+    body = {"assistant": {"llm_config": REALTIME, "tts_config": ESPEAK}}
+    status, answer = await api.ask("POST", PATH, body)
+    assert (status, answer["error"]["param"]) == (400, "assistant.tts_config")
+    speaking = await an_assistant(api, tts_config=ESPEAK)
+    body = {"assistant_id": speaking, "assistant_override": {"llm_config": REALTIME}}
+    status, answer = await api.ask("POST", PATH, body)
+    assert (status, answer["error"]["param"]) == (400, "assistant_override.tts_config")
+    body["assistant_override"] = {"llm_config": REALTIME, "tts_config": None}
+    assert (await api.ask("POST", PATH, body))[0] == 201
+
+
+async def test_what_the_tools_of_a_call_name_must_exist(api: Api) -> None:
+    body = {"assistant": {"llm_config": {**PARROT, "tools": [MCP]}}}
+    status, answer = await api.ask("POST", PATH, body)
+    assert status == 400
+    assert answer["error"]["param"] == "assistant.llm_config.tools[0].mcp_server_id"
+
+
 async def test_an_assistant_must_exist_and_be_active(api: Api) -> None:
     assert (await api.ask("POST", PATH, {"assistant_id": ID}))[0] == 404
     asleep = await an_assistant(api, is_active=False)
