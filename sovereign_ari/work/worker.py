@@ -2,8 +2,8 @@
 
 A pass closes the calls of controllers that died, settles the counts of calls, forgets what is out
 of use (rate windows, answers kept for repeated requests, tickets of browsers) and erases what
-organisations no longer keep. The worker that holds the advisory lock does them; the others stand by and take over when it
-ends.
+organisations no longer keep. The worker that holds the advisory lock does them; the others stand
+by and take over when it ends.
 """
 
 from __future__ import annotations
