@@ -41,6 +41,13 @@ CREATE FUNCTION public.add_child_organisation(child_name text) RETURNS TABLE(id 
     RETURNING id, created_at
 $$;
 
+CREATE FUNCTION public.are_prefixes(written text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+    SELECT coalesce(bool_and(coalesce(one ~ '^\+[1-9][0-9]{0,14}$', false)), true)
+      FROM unnest(written) AS one
+$_$;
+
 CREATE FUNCTION public.call_period(moment timestamp with time zone, lasts interval DEFAULT '04:00:00'::interval) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -466,12 +473,20 @@ CREATE TABLE public.organisations (
     webhook_url text,
     webhook_secret text,
     webhook_events text[],
+    outbound_allowed_prefixes text[],
+    outbound_refused_prefixes text[] DEFAULT '{}'::text[] NOT NULL,
+    outbound_concurrency integer DEFAULT 20 NOT NULL,
+    outbound_calls_per_second double precision DEFAULT 5 NOT NULL,
     CONSTRAINT organisations_check CHECK ((parent_id <> id)),
     CONSTRAINT organisations_check1 CHECK (((content_retention_days IS NULL) = (metadata_retention_days IS NULL))),
     CONSTRAINT organisations_check2 CHECK ((content_retention_days <= metadata_retention_days)),
     CONSTRAINT organisations_content_retention_days_check CHECK ((content_retention_days = ANY (ARRAY[30, 90, 180, 365]))),
     CONSTRAINT organisations_metadata_retention_days_check CHECK ((metadata_retention_days = ANY (ARRAY[30, 90, 180, 365, 730]))),
     CONSTRAINT organisations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
+    CONSTRAINT organisations_outbound_allowed_prefixes_check CHECK ((public.are_prefixes(outbound_allowed_prefixes) AND (cardinality(outbound_allowed_prefixes) <= 500))),
+    CONSTRAINT organisations_outbound_calls_per_second_check CHECK (((outbound_calls_per_second >= (0.01)::double precision) AND (outbound_calls_per_second <= (1000)::double precision))),
+    CONSTRAINT organisations_outbound_concurrency_check CHECK (((outbound_concurrency >= 0) AND (outbound_concurrency <= 10000))),
+    CONSTRAINT organisations_outbound_refused_prefixes_check CHECK ((public.are_prefixes(outbound_refused_prefixes) AND (cardinality(outbound_refused_prefixes) <= 500))),
     CONSTRAINT organisations_webhook_events_check CHECK ((webhook_events <@ ARRAY['assistant-request'::text, 'tool-calls'::text, 'status-update'::text, 'end-of-call-report'::text]))
 );
 

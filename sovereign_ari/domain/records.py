@@ -40,6 +40,7 @@ class EndReason(StrEnum):
     VOICEMAIL = "voicemail"
     REJECTED = "rejected"
     NO_ASSISTANT = "no_assistant"
+    UNREACHABLE = "unreachable"
     PROVIDER_ERROR = "provider_error"
     ERROR = "error"
 

@@ -34,7 +34,7 @@ _E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G, _N = (
 # Each unit may import itself, the standard library, and what is listed here.
 MAY_IMPORT: dict[str, set[str]] = {
     _E: set(),
-    _D: {_E},
+    _D: {_E, "phonenumbers"},
     _M: {_E, "numpy", "audioop", "webrtcvad", "G722"},
     _S: {_E, _M, _D, "aiohttp", "pocketsphinx"},
     _W: {_E, _M, f"{_D}.ids", "aiohttp", "pydantic"},
