@@ -17,7 +17,7 @@ from aiohttp import web
 from api.parts import Asked
 from api.problems import Problem, Refused
 from db import idempotency as table
-from sovereign_ari.errors import Conflict, InvalidRequest
+from sovereign_ari.errors import Conflict, InvalidRequest, VaultClosed
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -97,24 +97,27 @@ async def _replay(asked: Asked, connection: asyncpg.Connection, attempt: Attempt
     if stored.fingerprint != attempt.fingerprint:
         raise Refused(
             Problem(
-                409,
+                422,
                 "idempotency_key_reused",
-                "conflict_error",
+                "invalid_request_error",
                 f"{HEADER} was used for another request within 24 hours",
                 param=HEADER,
             )
         )
     if stored.answer is None:
         raise Conflict(f"the first request with this {HEADER} is still under way")
-    return asked.parts.vault.open(stored.answer, _bound_to(asked, attempt))
+    bound_to = table.bound_to(asked.organisation_id, attempt.key)
+    try:
+        return asked.parts.vault.open(stored.answer, bound_to)
+    except VaultClosed:
+        raise Conflict(
+            f"the first request with this {HEADER} was done, but its answer can no longer be read"
+        ) from None
 
 
 async def _keep(
     asked: Asked, connection: asyncpg.Connection, attempt: Attempt, status: int, body: bytes
 ) -> None:
-    sealed = asked.parts.vault.seal(body, _bound_to(asked, attempt))
+    bound_to = table.bound_to(asked.organisation_id, attempt.key)
+    sealed = asked.parts.vault.seal(body, bound_to)
     await table.keep(connection, asked.organisation_id, attempt.key, status, sealed)
-
-
-def _bound_to(asked: Asked, attempt: Attempt) -> str:
-    return f"idempotency:{asked.organisation_id}:{attempt.key}"

@@ -157,7 +157,7 @@ def _responses(
     if endpoint.parameters:
         errors.add(404)
     if endpoint.method == "POST":
-        errors |= {400, 409}
+        errors |= {400, 409, 422}
     more = ["Idempotent-Replayed"] if endpoint.method == "POST" else []
     phrase = HTTPStatus(endpoint.status).phrase
     success = _response(phrase, answer, example, *more)

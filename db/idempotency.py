@@ -19,6 +19,11 @@ class Stored:
     answer: bytes | None
 
 
+def bound_to(organisation_id: str, key: str) -> str:
+    """What an answer is sealed for."""
+    return f"idempotency:{organisation_id}:{key}"
+
+
 async def claim(
     connection: asyncpg.Connection, organisation_id: str, key: str, fingerprint: bytes
 ) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,6 +69,11 @@ class Admission:
 def digest(secret: str) -> bytes:
     """Hash a key for storage and look-up. Keys carry 238 random bits, so no salt is needed."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def in_order(scopes: Iterable[str]) -> list[str]:
+    """Scopes as they are stored: each once, in the order of `SCOPES`."""
+    return [scope for scope in SCOPES if scope in set(scopes)]
 
 
 def _record(row: asyncpg.Record) -> KeyRecord:
