@@ -37,7 +37,7 @@ from sovereign_ari.domain.agent import Config, Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
-from sovereign_ari.masterkeys import load_vault, opening_vault
+from sovereign_ari.masterkeys import opening_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
 from sovereign_ari.outgoing.http import OutgoingHttp
@@ -45,6 +45,7 @@ from sovereign_ari.outgoing.key_checks import KeyChecks
 from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
+from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from sovereign_ari.wire.pacer import Pacer
@@ -153,15 +154,17 @@ async def run_controller(settings: Settings) -> None:
             await _finish(writer, writing)
 
 
-def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
+async def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
     """What the API is made of, for the server and for commands that do the same work."""
+    async with pool.acquire() as connection:
+        vault = await open_vault(connection, settings.master_keys)
     policy = OutgoingPolicy([ip_network(net, strict=False) for net in settings.outgoing_allow])
     return Parts(
         pool=pool,
         catalogue=load_catalogue(),
         defaults=default_blocks(settings),
         version=__version__,
-        vault=load_vault(settings.master_keys),
+        vault=vault,
         outgoing=policy,
         http=OutgoingHttp(policy),
         allowed_per_minute=settings.rate_limit_per_minute,
@@ -178,7 +181,8 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         pool = await _open_pool(stack, settings, "api", max_size=10)
         registry = await stack.enter_async_context(_registry(settings))
-        parts = replace(api_parts(settings, pool), chat_model=RegistryChatModel(registry))
+        parts = await api_parts(settings, pool)
+        parts = replace(parts, chat_model=RegistryChatModel(registry))
         application = build_app(parts)
         await _serve(stack, application, settings.bind, settings.api_port)
         await stop.wait()

@@ -1,60 +1,113 @@
-"""`sovereign keys`: the operator's API keys."""
+"""`sovereign keys`: the operator's API keys, and the master key."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import uuid
+from datetime import UTC, datetime
 
 import typer
 
-from db.keys import create_key, list_keys, revoke_key
+from db.keys import SCOPES, KeyRecord, create_key, in_order, list_keys, revoke_key
 from db.organisations import ensure_operator_organisation
 from sovereign_ari.cli.database import database_url, opened
+from sovereign_ari.cli.rotation import rotate_master
 from sovereign_ari.cli.table import table
 from sovereign_ari.errors import SetupFailed
 from sovereign_ari.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True)
+app.command("rotate-master")(rotate_master)
 
 LONGEST_NAME = 255
 
 
 @app.command()
-def create(name: str = typer.Argument(help="For people: what the key is for.")) -> None:
+def create(
+    name: str = typer.Argument(help="For people: what the key is for."),
+    scope: list[str] = typer.Option(
+        ["admin"],
+        help="What it may do, once or more: read, calls (place and control calls), admin (all).",
+    ),
+    expires: str | None = typer.Option(
+        None, help="A day or a moment, e.g. 2027-01-01 or 2027-01-01T09:00:00+01:00."
+    ),
+) -> None:
     """Make a key and print it; it is not shown again."""
     if not name.strip() or len(name) > LONGEST_NAME:
         raise SetupFailed(f"the name of a key has 1 to {LONGEST_NAME} characters")
+    if unknown := [given for given in scope if given not in SCOPES]:
+        raise SetupFailed(
+            f"{unknown[0]!r} is no scope of a key", hint=f"one of {', '.join(SCOPES)}"
+        )
+    expires_at = None if expires is None else _moment(expires)
 
     async def work() -> str:
         async with opened(_url()) as connection:
             organisation_id = await ensure_operator_organisation(connection)
-            _, key = await create_key(connection, organisation_id, name=name)
+            _, key = await create_key(
+                connection,
+                organisation_id,
+                name=name,
+                scopes=in_order(scope),
+                expires_at=expires_at,
+            )
             return key
 
     print(asyncio.run(work()))
+
+
+def _moment(text: str) -> datetime:
+    """Read a day, which is midnight UTC, or a moment; one without an offset is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SetupFailed(
+            f"{text!r} is neither a day nor a moment",
+            hint="e.g. 2027-01-01 or 2027-01-01T09:00:00+01:00",
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= datetime.now(UTC):
+        raise SetupFailed(f"{text} has passed already", hint="a key ends in the future")
+    return moment
 
 
 @app.command("list")
 def list_() -> None:
     """List all keys, revoked ones too."""
 
-    async def work() -> list[tuple[str, ...]]:
+    async def work() -> list[KeyRecord]:
         async with opened(_url()) as connection:
             organisation_id = await ensure_operator_organisation(connection)
-            return [
-                (
-                    key.id,
-                    f"{key.prefix}…",
-                    key.name,
-                    f"{key.created_at:%Y-%m-%d %H:%M}",
-                    f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never",
-                    "revoked" if key.revoked_at else "valid",
-                )
-                for key in await list_keys(connection, organisation_id)
-            ]
+            return await list_keys(connection, organisation_id)
 
-    print(table(("id", "key", "name", "made", "last used", "state"), asyncio.run(work())))
+    header = ("id", "key", "name", "scopes", "made", "last used", "expires", "state")
+    print(table(header, map(_row, asyncio.run(work()))))
+
+
+def _row(key: KeyRecord) -> tuple[str, ...]:
+    return (
+        key.id,
+        f"{key.prefix}…",
+        key.name,
+        " ".join(key.scopes),
+        _shown(key.created_at),
+        _shown(key.last_used_at),
+        _shown(key.expires_at),
+        _state(key),
+    )
+
+
+def _shown(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "never"
+
+
+def _state(key: KeyRecord) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    expired = key.expires_at is not None and key.expires_at <= datetime.now(UTC)
+    return "expired" if expired else "valid"
 
 
 @app.command()

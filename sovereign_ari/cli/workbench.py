@@ -70,7 +70,7 @@ async def opened_parts() -> AsyncIterator[Parts]:
             database_url(settings), application_name=APPLICATION_NAME, max_size=2
         )
     try:
-        parts = api_parts(settings, pool)
+        parts = await api_parts(settings, pool)
         try:
             yield parts
         finally:

@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     f"{_A}.outgoing": {_E, "aiohttp", "anyio", "cryptography", "httpx", "httpcore", "idna", "mcp"},
     f"{_A}.importers": set(),
     f"{_A}.masterkeys": {_E, f"{_A}.vault"},
+    f"{_A}.vault_rotation": {_E, f"{_A}.vault", f"{_A}.masterkeys", "db.sealed", "asyncpg"},
     f"{_A}.call_providers": {_E, _D, _M, _S, _V, "db.byok"},
     f"{_A}.chat_model": {_E, _D, _S},
     "db": {_E, _D, "asyncpg"},
