@@ -7,6 +7,7 @@ could read is refused when it is saved.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
@@ -71,41 +72,63 @@ def _fault_of(text: str) -> str | None:
 
 
 def _reference_fault(schema: Mapping[str, Any]) -> str | None:
-    """A reference must lead to a place in the schema itself."""
+    """A reference must lead to a place in the schema itself, and not in a circle."""
+    dicts = [part for part, _ in parts_of(schema) if isinstance(part, dict)]
     anchors = {
-        part[name]
-        for part, _ in parts_of(schema)
-        if isinstance(part, dict)
+        part[name]: part
+        for part in dicts
         for name in ("$anchor", "$dynamicAnchor")
         if isinstance(part.get(name), str)
     }
-    for part, _ in parts_of(schema):
+    beside: dict[int, list[Any]] = {}  # what else must hold for the same value, by identity
+    for part in dicts:
+        beside[id(part)] = list(_in_place(part))
         for name in _REFERENCES:
-            reference = part.get(name) if isinstance(part, dict) else None
+            reference = part.get(name)
             if not isinstance(reference, str):
                 continue
             if not reference.startswith("#"):
                 return f"has a {name} to another document; only #/... within the schema is read"
-            if reference[1:] not in anchors and not _leads_somewhere(schema, reference[1:]):
+            target = anchors.get(reference[1:]) or _at(schema, reference[1:])
+            if target is None:
                 return f"has a {name} to {reference[:_SHOWN]}, which is not there"
-    return None
+            beside[id(part)].append(target)
+    return "has a $ref that leads to itself" if _circular(beside) else None
 
 
-def _leads_somewhere(schema: Any, pointer: str) -> bool:
-    """Follow a JSON pointer (RFC 6901)."""
-    if not pointer:
-        return True
-    if not pointer.startswith("/"):
-        return False
-    for step in pointer[1:].split("/"):
+def _in_place(part: Mapping[str, Any]) -> Iterator[Any]:
+    """Schemas that apply to the same value as this one."""
+    for name in ("not", "if", "then", "else"):
+        yield part.get(name)
+    for name in ("allOf", "anyOf", "oneOf"):
+        yield from part[name] if isinstance(part.get(name), list) else ()
+    if isinstance(part.get("dependentSchemas"), dict):
+        yield from part["dependentSchemas"].values()
+
+
+def _circular(beside: Mapping[int, list[Any]]) -> bool:
+    """Whether checking one value would never end: take away what ends until nothing does."""
+    left = {node: {id(each) for each in others} & beside.keys() for node, others in beside.items()}
+    while ending := [node for node, others in left.items() if not others]:
+        for node in ending:
+            del left[node]
+        left = {node: others - set(ending) for node, others in left.items()}
+    return bool(left)
+
+
+def _at(schema: Any, pointer: str) -> Any:
+    """Follow a JSON pointer (RFC 6901), None when it leads nowhere."""
+    if pointer and not pointer.startswith("/"):
+        return None
+    for step in pointer.split("/")[1:]:
         name = unquote(step).replace("~1", "/").replace("~0", "~")
-        if isinstance(schema, dict) and name in schema:
-            schema = schema[name]
-        elif isinstance(schema, list) and name.isdecimal() and int(name) < len(schema):
-            schema = schema[int(name)]
+        if isinstance(schema, dict):
+            schema = schema.get(name)
+        elif isinstance(schema, list) and re.fullmatch("[0-9]{1,5}", name):
+            schema = schema[int(name)] if int(name) < len(schema) else None
         else:
-            return False
-    return True
+            return None
+    return schema
 
 
 def _checked(schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field
 
@@ -33,6 +33,13 @@ class CreateNumber(_Common):
 
     aliases: ClassVar[Mapping[str, str]] = {**_Common.aliases, "number": "phone_number"}
 
+    example: ClassVar[Mapping[str, Any]] = {
+        "phone_number": "+31201234567",
+        "name": "Front desk",
+        "assistant_id": "0d4f1a3e-8f0b-4b0b-9f7e-2a1f6c1f7a10",
+        "transfer_trunk_id": "6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10",
+    }
+
     phone_number: E164 = Field(description="E.164; `number` is accepted too.")
     is_active: bool = True
 
@@ -41,12 +48,32 @@ class UpdateNumber(_Common):
     """Changes of a number: only what is named; null clears."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Only named fields change."})
+    example: ClassVar[Mapping[str, Any]] = {"assistant_id": None, "is_active": False}
 
     is_active: bool = True
 
 
 class NumberView(View):
     """A number, under the keys of every generation of clients."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "id": "9b2c7e52-7c0a-4d0f-8b6e-5d1f0a7c7a13",
+        "phone_number": "+31201234567",
+        "name": "Front desk",
+        "assistant_id": "0d4f1a3e-8f0b-4b0b-9f7e-2a1f6c1f7a10",
+        "assistant_name": "Reception",
+        "agent_id": "0d4f1a3e-8f0b-4b0b-9f7e-2a1f6c1f7a10",
+        "agent_name": "Reception",
+        "business_name": "Bakery Jansen",
+        "transfer_trunk_id": "6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10",
+        "transfer_trunk_name": "Main carrier",
+        "workflow_id": None,
+        "workflow_name": None,
+        "source": None,
+        "is_active": True,
+        "created_at": "2026-03-17T09:30:00.000Z",
+        "updated_at": "2026-03-17T09:30:00.000Z",
+    }
 
     id: Uuid
     phone_number: str

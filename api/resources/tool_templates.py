@@ -2,6 +2,56 @@
 
 from __future__ import annotations
 
-from api.endpoints import Endpoints
+from api.endpoints import Deleted, Endpoints
+from api.parts import Asked
+from api.resources.tool_template_bodies import (
+    CreateToolTemplate,
+    ToolTemplateAnswer,
+    ToolTemplates,
+    UpdateToolTemplate,
+)
+from api.resources.tool_template_reading import read_template
+from db.templates import TOOL_TEMPLATES
 
 tool_templates = Endpoints("Tool templates")
+
+
+@tool_templates.add("GET", "/tool-templates", "List tool templates, newest first")
+async def list_tool_templates(asked: Asked) -> ToolTemplates:
+    """All of the organisation, under both spellings of the envelope."""
+    return ToolTemplates.of(await TOOL_TEMPLATES.list(asked.connection, asked.organisation_id))
+
+
+@tool_templates.add("POST", "/tool-templates", "Create a tool template", status=201)
+async def create_tool_template(asked: Asked, body: CreateToolTemplate) -> ToolTemplateAnswer:
+    """Assistants take copies of it: `tool_config` goes into `llm_config.tools`."""
+    values = read_template(body, None, asked.parts.outgoing)
+    return ToolTemplateAnswer.of(
+        await TOOL_TEMPLATES.create(asked.connection, asked.organisation_id, values)
+    )
+
+
+@tool_templates.add("GET", "/tool-templates/{template_id}", "Read a tool template")
+async def show_tool_template(asked: Asked, template_id: str) -> ToolTemplateAnswer:
+    """One of the organisation."""
+    return ToolTemplateAnswer.of(
+        await TOOL_TEMPLATES.get(asked.connection, asked.organisation_id, template_id)
+    )
+
+
+@tool_templates.add("PATCH", "/tool-templates/{template_id}", "Change a tool template")
+async def update_tool_template(
+    asked: Asked, template_id: str, body: UpdateToolTemplate
+) -> ToolTemplateAnswer:
+    """Only named fields change; assistants that copied the template keep what they have."""
+    place = (asked.connection, asked.organisation_id, template_id)
+    stored = await TOOL_TEMPLATES.get(*place, lock=True)
+    values = read_template(body, stored, asked.parts.outgoing)
+    return ToolTemplateAnswer.of(await TOOL_TEMPLATES.update(*place, values))
+
+
+@tool_templates.add("DELETE", "/tool-templates/{template_id}", "Delete a tool template")
+async def delete_tool_template(asked: Asked, template_id: str) -> Deleted:
+    """Assistants that copied it keep what they have."""
+    await TOOL_TEMPLATES.delete(asked.connection, asked.organisation_id, template_id)
+    return Deleted()
