@@ -82,21 +82,6 @@ async def read_config(
     return AssistantConfig(reading.values, ids)
 
 
-def read_blocks(
-    body: Body, catalogue: Catalogue, outgoing: OutgoingPolicy | None = None
-) -> dict[str, Any]:
-    """Check the provider blocks alone, and complete them.
-
-    Raises:
-        InvalidRequest: With one line per fault of any block.
-    """
-    reading = _Reading(body.given())
-    _read_blocks(reading, catalogue, outgoing)
-    if reading.lines:
-        raise refusal(reading.lines)
-    return reading.values
-
-
 def _read_blocks(reading: _Reading, catalogue: Catalogue, outgoing: OutgoingPolicy | None) -> None:
     for name, kind in BLOCKS.items():
         block = reading.values.get(name)
@@ -113,9 +98,7 @@ def _read_blocks(reading: _Reading, catalogue: Catalogue, outgoing: OutgoingPoli
             reading.lines += [f"{name}.{line}" for line in wrong]
 
 
-def _url_faults(urls: Mapping[str, str], outgoing: OutgoingPolicy | None) -> list[str]:
-    if outgoing is None:
-        return []
+def _url_faults(urls: Mapping[str, str], outgoing: OutgoingPolicy) -> list[str]:
     faults = ((path, outgoing.fault(url)) for path, url in urls.items())
     return [f"{path}: {fault}" for path, fault in faults if fault is not None]
 

@@ -7,7 +7,6 @@ from typing import Any
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
 from api.resources.assistant_bodies import AssistantView, CreateAssistant, UpdateAssistant
-from api.resources.assistant_config import read_blocks as read_blocks
 from api.resources.assistant_config import read_config
 from db.assistants import ASSISTANTS, AssistantRecord, use_mcp_servers
 from db.assistants import delete_assistant as delete_row

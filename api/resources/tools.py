@@ -170,14 +170,12 @@ _BY_TYPE: Mapping[Any, type[Body]] = {
 }
 
 
-def read_tools(
-    tools: Any, outgoing: OutgoingPolicy | None = None
-) -> tuple[list[dict[str, Any]], list[str]]:
+def read_tools(tools: Any, outgoing: OutgoingPolicy) -> tuple[list[dict[str, Any]], list[str]]:
     """Check a list of tools.
 
     Args:
         tools: What was sent.
-        outgoing: Decides on the URLs in it; None leaves that to whoever connects.
+        outgoing: Decides on the URLs in it.
 
     Returns:
         The tools as they are stored, in the canonical spelling, and what is wrong with them: one
@@ -202,13 +200,13 @@ def read_tools(
     return stored, lines
 
 
-def url_faults(tool: Mapping[str, Any], outgoing: OutgoingPolicy | None) -> list[str]:
+def url_faults(tool: Mapping[str, Any], outgoing: OutgoingPolicy) -> list[str]:
     """Say which URLs of a tool must not be reached, one line `.path: what` each."""
     urls = {".url": tool.get("url"), ".server.url": (tool.get("server") or {}).get("url")}
     return [
         f"{path}: {fault}"
         for path, url in urls.items()
-        if outgoing is not None and url is not None and (fault := outgoing.fault(url)) is not None
+        if url is not None and (fault := outgoing.fault(url)) is not None
     ]
 
 

@@ -17,6 +17,7 @@ from api.resources.numbers import CreateNumber
 from api.resources.tools import read_tools
 from db.pool import encode_json
 from sovereign_ari.errors import InvalidRequest
+from sovereign_ari.outgoing.policy import OutgoingPolicy
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -65,7 +66,7 @@ def test_a_moment_we_write_is_read_back_to_the_millisecond(naive: datetime) -> N
 
 @given(JSON)
 def test_any_value_is_a_list_of_tools_or_has_faults(value: object) -> None:
-    tools, lines = read_tools(value)
+    tools, lines = read_tools(value, OutgoingPolicy())
     assert lines or isinstance(value, list)
     assert all(isinstance(tool, dict) for tool in tools)
 
