@@ -22,6 +22,7 @@ from tests.support.certificates import tls_pair
 from tests.support.fake_mcp import (
     SCHEMA,
     FakeMcp,
+    Handler,
     introduction,
     polite,
     rpc,
@@ -273,7 +274,7 @@ async def test_a_stream_of_events_that_ends_without_a_result_is_named_at_once() 
     assert text == "127.0.0.1 ended its answer without a result"
 
 
-def events_server(tail: bytes, *, stay: bool) -> Any:
+def events_server(tail: bytes, *, stay: bool) -> Handler:
     """An SSE server that sends `tail` after its endpoint, and hangs up or stays."""
 
     async def answer(request: web.Request) -> web.StreamResponse:

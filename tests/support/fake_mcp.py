@@ -89,7 +89,8 @@ class FakeMcp:
             if not self._may_enter(request.scope):
                 return Response("no", 401)
             async with sse.connect_sse(request.scope, request.receive, request._send) as streams:
-                await server.run(*streams, server.create_initialization_options())
+                reading, writing = streams
+                await server.run(reading, writing, server.create_initialization_options())
             return Response()
 
         @asynccontextmanager

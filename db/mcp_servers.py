@@ -1,0 +1,132 @@
+"""MCP servers: where the tools of assistants and workflows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from db.table import Table
+from sovereign_ari.errors import Conflict
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class McpServerRecord:
+    """One row of `mcp_servers`, without the values of its headers."""
+
+    id: str
+    organisation_id: str
+    name: str
+    url: str
+    transport: str
+    header_names: list[str]
+    timeout_seconds: int
+    created_at: datetime
+    updated_at: datetime
+
+
+MCP_SERVERS = Table("mcp_servers", McpServerRecord, "MCP server", writable=("headers",))
+
+
+def bound_to(organisation_id: str, server_id: str) -> str:
+    """What the headers of a server are sealed for."""
+    return f"mcp_server:{organisation_id}:{server_id}"
+
+
+async def create_server(
+    connection: asyncpg.Connection, organisation_id: str, values: Mapping[str, Any]
+) -> McpServerRecord:
+    """Add a server.
+
+    Raises:
+        Conflict: If the tenant has one of this name.
+    """
+    try:
+        return await MCP_SERVERS.create(connection, organisation_id, values)
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(values) from error
+
+
+async def update_server(
+    connection: asyncpg.Connection,
+    organisation_id: str,
+    server_id: str,
+    values: Mapping[str, Any],
+) -> McpServerRecord:
+    """Change the named columns.
+
+    Raises:
+        NotFound: If the tenant has no such server.
+        Conflict: If it has another one of this name.
+    """
+    try:
+        return await MCP_SERVERS.update(connection, organisation_id, server_id, values)
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(values) from error
+
+
+async def sealed_headers(
+    connection: asyncpg.Connection, organisation_id: str, server_id: str
+) -> bytes | None:
+    """Read the sealed headers of a server, a JSON object; None when it has none.
+
+    Raises:
+        NotFound: If the tenant has no such server.
+    """
+    row = await connection.fetchrow(
+        "SELECT headers FROM mcp_servers WHERE organisation_id = $1 AND id = $2",
+        organisation_id,
+        server_id,
+    )
+    if row is None:
+        raise MCP_SERVERS.missing(server_id)
+    sealed: bytes | None = row["headers"]
+    return sealed
+
+
+async def delete_server(
+    connection: asyncpg.Connection, organisation_id: str, server_id: str
+) -> None:
+    """Remove a server that nothing uses.
+
+    Raises:
+        NotFound: If the tenant has no such server.
+        Conflict: If assistants or workflows use it; the message names them.
+    """
+    async with connection.transaction():
+        # The lock makes who is about to use this server wait, or us wait for them.
+        server = await MCP_SERVERS.get(connection, organisation_id, server_id, lock=True)
+        users = [
+            *await _users(connection, organisation_id, server_id, "assistant"),
+            *await _users(connection, organisation_id, server_id, "workflow"),
+        ]
+        if users:
+            more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
+            raise Conflict(
+                f"the MCP server {server.name} is used by {', '.join(users[:MOST_NAMED])}{more};"
+                " take its tools out there first"
+            )
+        await MCP_SERVERS.delete(connection, organisation_id, server_id)
+
+
+async def _users(
+    connection: asyncpg.Connection, organisation_id: str, server_id: str, kind: str
+) -> list[str]:
+    """Name the assistants or workflows that use a server."""
+    rows = await connection.fetch(
+        f"SELECT user_of.name FROM {kind}_mcp_servers AS link"
+        f" JOIN {kind}s AS user_of ON user_of.id = link.{kind}_id"
+        " WHERE link.organisation_id = $1 AND link.mcp_server_id = $2 ORDER BY user_of.name",
+        organisation_id,
+        server_id,
+    )
+    return [f"the {kind} {row['name']}" for row in rows]
+
+
+def _taken(values: Mapping[str, Any]) -> Conflict:
+    return Conflict(f"there is an MCP server with the name {values['name']} already")
