@@ -21,7 +21,7 @@ FIRST_CHUNK_S = 10.0
 NEXT_CHUNK_S = 10.0
 _TAIL_S = 1.0  # for what follows the reply: a count and a full stop, which need not come
 
-_NO_REASONING = frozenset(
+NO_REASONING = frozenset(
     {
         "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano",
         "gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.6-sol",
@@ -113,7 +113,7 @@ class OpenAILanguageModel:
         }
         if tools:
             request["tools"] = [_tool_json(tool) for tool in tools]
-        if options.model in _NO_REASONING:
+        if options.model in NO_REASONING:
             request["reasoning_effort"] = "none"
         if options.temperature is not None and options.model not in _FIXED_TEMPERATURE:
             request["temperature"] = options.temperature

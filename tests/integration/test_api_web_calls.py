@@ -138,7 +138,7 @@ MCP = {"type": "mcp", "mcp_server_id": ID, "allowed_tools": ["search"]}
 
 async def test_a_realtime_model_stands_alone(api: Api) -> None:
     assert (await api.ask("POST", PATH, {"assistant": {"llm_config": REALTIME}}))[0] == 201
-    body = {"assistant": {"llm_config": REALTIME, "tts_config": ESPEAK}}
+    body: dict[str, Any] = {"assistant": {"llm_config": REALTIME, "tts_config": ESPEAK}}
     status, answer = await api.ask("POST", PATH, body)
     assert (status, answer["error"]["param"]) == (400, "assistant.tts_config")
     speaking = await an_assistant(api, tts_config=ESPEAK)
