@@ -198,7 +198,7 @@ def _unknown(graph: Graph, path: str, wanted: str, known: Mapping[str, Node]) ->
     if any(node.id is None for node in graph.nodes):
         return
     close = difflib.get_close_matches(wanted[:_SHOWN], list(known), n=1, cutoff=0.5)
-    yield f"{path}: there is no node {_cut(wanted)}" + (
+    yield f"{path}: there is no node {_cut(wanted)!r}" + (
         f"; did you mean {close[0]}?" if close else ""
     )
 

@@ -5,16 +5,19 @@ A body that is wrong in any other way stays as it is.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 
+from api.bodies import parse_json
 from api.resources.campaign_bodies import CreateCampaign
 from api.resources.tools import Tool
 from api.resources.workflow_bodies import DEFINITION, Definition, Edge, Node
 from api.resources.workflow_reading import read_definition
+from sovereign_ari.errors import InvalidRequest
 from sovereign_ari.outgoing.policy import OutgoingPolicy
 from tests.support.api import CATALOGUE
 
@@ -59,12 +62,13 @@ def _with_hours(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
-    graph: Any = body.get("definition")
     try:
+        # As it will arrive: 20.0 is a whole number then.
+        graph: Any = parse_json(json.dumps(body.get("definition")).encode())
         Definition.model_validate(graph)
         _NODES.validate_python(graph["nodes"])
         _EDGES.validate_python(graph["edges"])
-    except (ValidationError, TypeError, KeyError):
+    except (InvalidRequest, ValidationError, TypeError, KeyError, ValueError):
         return body
     if not all(_TOOLS.is_valid(node.get("tools") or []) for node in graph["nodes"]):
         return body

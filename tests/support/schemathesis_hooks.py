@@ -38,5 +38,5 @@ def filter_body(context: Any, body: Any) -> bool:
     delays = _inside(body, "speech_config", "turn_taking")
     low, high = (_inside(delays, f"endpointing_{end}_delay") for end in ("min", "max"))
     numbers = isinstance(low, int | float) and isinstance(high, int | float)
-    apart = len(set(named)) == len(named) and not has_twins(body)
+    apart = len(set(named)) == len(named) and not has_twins(body) and legal(body) is body
     return apart and not (numbers and high < low)
