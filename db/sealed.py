@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from db import byok, idempotency, sip_trunks
+from db import byok, idempotency, mcp_servers, sip_trunks
 from sovereign_ari.errors import VaultClosed
 
 LOCK_KEY = 0x536F7665726E4B79  # "SovernKy": any constant that nobody else uses
@@ -50,14 +50,10 @@ class SealedColumn:
     bound_to: Callable[[str, str], str]
 
 
-def _mcp_server(organisation_id: str, server_id: str) -> str:
-    return f"mcp_server:{organisation_id}:{server_id}"
-
-
 SEALED = (
     SealedColumn("byok_keys", "secret", ("organisation_id", "provider"), byok.bound_to),
     SealedColumn("sip_trunks", "auth_password", ("organisation_id", "id"), sip_trunks.bound_to),
-    SealedColumn("mcp_servers", "headers", ("organisation_id", "id"), _mcp_server),
+    SealedColumn("mcp_servers", "headers", ("organisation_id", "id"), mcp_servers.bound_to),
     SealedColumn(
         "idempotent_requests", "answer", ("organisation_id", "key"), idempotency.bound_to
     ),

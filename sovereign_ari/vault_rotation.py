@@ -50,8 +50,8 @@ async def open_vault(connection: asyncpg.Connection, path: Path) -> Vault:
     used = await sealed_under(connection)
     if used and _is_missing(path):
         raise SetupFailed(
-            f"the file of master keys {path} is missing, and the database holds"
-            f" {sum(used.values())} values sealed under {_names(used)}",
+            f"the file of master keys {path} is missing, and the database holds values sealed"
+            f" under {_names(used)} ({sum(used.values())} in all)",
             hint="restore the file from a backup or another machine, or let"
             " SOVEREIGN_MASTER_KEY_FILE name it; if it is lost for good, put a new key there"
             " (`head -c 32 /dev/urandom | base64`) and enter the lost secrets again",
@@ -60,7 +60,7 @@ async def open_vault(connection: asyncpg.Connection, path: Path) -> Vault:
     missing = {key_id: count for key_id, count in used.items() if key_id not in vault.key_ids}
     if missing:
         _log.error(
-            "%s lacks %s: %d values in the database cannot be opened",
+            "%s lacks %s, so some values in the database cannot be opened: %d in all",
             path,
             _names(missing),
             sum(missing.values()),
@@ -109,7 +109,8 @@ async def drop_old(connection: asyncpg.Connection, path: Path) -> int:
             used = await sealed_under(connection)
             if count := sum(used.get(key_id, 0) for key_id in older):
                 raise SetupFailed(
-                    f"{count} values are still sealed under older master keys than {newest.hex()}",
+                    f"some values are still sealed under older master keys than {newest.hex()}:"
+                    f" {count} in all",
                     hint="`sovereign keys rotate-master --resume` seals them again",
                 )
             keep_newest(path)

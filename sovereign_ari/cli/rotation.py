@@ -46,7 +46,7 @@ def rotate_master(
         print("interrupted: go on with `sovereign keys rotate-master --resume`")
         raise typer.Exit(_INTERRUPTED) from None
     if isinstance(outcome, int):
-        print(f"dropped {outcome} older keys from {path}")
+        print(f"older keys dropped from {path}: {outcome}")
         return
     _report(outcome)
 
@@ -60,16 +60,16 @@ def _report(rotation: Rotation) -> None:
     print(f"the newest master key is {rotation.newest.hex()}")
     rows = [(name, str(count)) for name, count in rotation.done.items()]
     print(table(("column", "sealed again"), rows))
-    print(f"{sum(rotation.done.values())} values were sealed again")
+    print(f"sealed again in all: {sum(rotation.done.values())}")
     if rotation.closed:
         for name in rotation.closed:
             print(f"does not open: {name}")
         raise SetupFailed(
-            f"{len(rotation.closed)} values did not open and stay as they are",
+            f"values that did not open and stay as they are: {len(rotation.closed)}",
             hint="restore the master key that they were sealed under, or enter them again",
         )
     if rotation.older:
         print(
-            f"{rotation.older} older keys are still in the file; when every machine has it,"
-            " `sovereign keys rotate-master --drop-old` drops them"
+            f"older keys that are still in the file: {rotation.older}; when every machine has the"
+            " file, `sovereign keys rotate-master --drop-old` drops them"
         )

@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from db import byok, idempotency, sip_trunks
+from db import byok, idempotency, mcp_servers, sip_trunks
 from db.migrate import load_migrations
 from db.organisations import create_organisation
 from db.sealed import LOCK_KEY, SEALED, Resealed, SealedColumn, reseal, sealed_under
@@ -100,7 +100,8 @@ def test_values_are_bound_as_their_writers_bind_them() -> None:
     bound = {entry.table: entry.bound_to("o", "x") for entry in SEALED}
     assert bound["byok_keys"] == byok.bound_to("o", "x")
     assert bound["sip_trunks"] == sip_trunks.bound_to("o", "x")
-    assert bound["mcp_servers"] == "mcp_server:o:x"
+    assert bound["mcp_servers"] == mcp_servers.bound_to("o", "x")
+    assert bound["idempotent_requests"] == idempotency.bound_to("o", "x")
     assert len(set(bound.values())) == len(SEALED)
 
 
@@ -134,7 +135,7 @@ async def test_a_lost_file_is_not_made_anew_while_something_is_sealed(
     for attempt in (open_vault, rotate, drop_old):
         with pytest.raises(SetupFailed, match=vault.newest.hex()) as caught:
             await attempt(connection, path)
-        assert "1 values" in str(caught.value)
+        assert "1 in all" in str(caught.value)
         assert "restore" in (caught.value.hint or "")
         assert not os.listdir(path.parent)
 
@@ -227,7 +228,7 @@ async def test_an_interrupted_rotation_loses_nothing_and_is_gone_on_with(
     new = key_id_of(read_keys(path)[0])
     assert found == {new: 10, old: 30}
     assert await open_all(connection, vault) == 40
-    with pytest.raises(SetupFailed, match="30 values are still sealed") as caught:
+    with pytest.raises(SetupFailed, match="still sealed .* 30 in all") as caught:
         await drop_old(connection, path)
     assert "--resume" in (caught.value.hint or "")
     assert len(read_keys(path)) == 2
@@ -265,7 +266,7 @@ async def test_older_keys_are_kept_until_open_transactions_have_ended(
     done, _ = await asyncio.wait({dropping}, timeout=0.5)
     assert not done
     await transaction.commit()
-    with pytest.raises(SetupFailed, match="1 values are still sealed"):
+    with pytest.raises(SetupFailed, match="still sealed .* 1 in all"):
         await dropping
     assert len(read_keys(path)) == 2
 
