@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from api.bodies import Body
 from api.json_schemas import JsonSchema
@@ -45,9 +46,18 @@ class _Common(Body):
     min_messages_threshold: Annotated[int, Field(ge=0, le=10_000)] | None = None
 
 
+def _one_way(schema: JsonDict) -> None:
+    """Say that prompts and messages go together only when they agree."""
+    schema["anyOf"] = [
+        {"properties": {"messages": {"type": "null"}}},
+        {"properties": {name: {"type": "null"} for name in ("system_prompt", "user_prompt")}},
+    ]
+
+
 class CreateAnalysisTemplate(_Common):
     """A new template. Only the name is required."""
 
+    model_config = ConfigDict(json_schema_extra=_one_way)
     example: ClassVar[Mapping[str, Any]] = _EXAMPLE
 
     name: Name
@@ -56,7 +66,7 @@ class CreateAnalysisTemplate(_Common):
 class UpdateAnalysisTemplate(_Common):
     """Changes of a template: only what is named; null clears."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "Only named fields change."})
+    model_config = ConfigDict(json_schema_extra=_one_way)
     example: ClassVar[Mapping[str, Any]] = {"user_prompt": "Was the caller helped? {transcript}"}
 
     name: Name = ""

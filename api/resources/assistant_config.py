@@ -82,7 +82,7 @@ async def read_config(
     return AssistantConfig(reading.values, ids)
 
 
-def _read_blocks(reading: _Reading, catalogue: Catalogue, outgoing: OutgoingPolicy | None) -> None:
+def _read_blocks(reading: _Reading, catalogue: Catalogue, outgoing: OutgoingPolicy) -> None:
     for name, kind in BLOCKS.items():
         block = reading.values.get(name)
         if block is None:

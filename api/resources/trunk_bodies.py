@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic.config import JsonDict, JsonValue
 
 from api.bodies import Body, refusal
 from api.kinds import E164, Timestamp, Uuid
@@ -106,9 +114,27 @@ class _Common(Body):
     is_active: bool = True
 
 
+_SPELLINGS = ("address", "outbound_address", "addresses", "host", "port")  # that must agree
+
+
+def _one_spelling(name: str, *more: str) -> JsonValue:
+    others: JsonDict = {other: False for other in _SPELLINGS if other not in (name, *more)}
+    return {"properties": others, "required": [name]}
+
+
+_ONE: list[JsonValue] = [
+    *(_one_spelling(name) for name in _SPELLINGS[:3]),
+    _one_spelling("host", "port"),
+]
+_NO_PLACE: JsonDict = {}
+_NO_PLACE.update(dict.fromkeys(_SPELLINGS, False))
+_NONE: JsonValue = {"properties": _NO_PLACE}
+
+
 class CreateTrunk(_Common):
     """A new trunk: a name, and an address in one of its spellings."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": _ONE})
     example: ClassVar[Mapping[str, Any]] = _EXAMPLE
 
     name: Plain
@@ -117,6 +143,7 @@ class CreateTrunk(_Common):
 class UpdateTrunk(_Common):
     """Changes of a trunk: only what is named; null clears."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [*_ONE, _NONE]})
     example: ClassVar[Mapping[str, Any]] = {"address": ["sip1.example.com", "sip2.example.com"]}
 
     name: Plain = ""
@@ -219,7 +246,7 @@ class _Addresses:
 
     def columns(self, stored: TrunkRecord | None) -> dict[str, Any]:
         """Give `addresses` and `transport` as far as they were named."""
-        columns = {}
+        columns: dict[str, Any] = {}
         if (transport := self._one_transport()) is not None:
             columns["transport"] = transport
         addresses = self._one_list(transport or (stored.transport if stored else "udp"))

@@ -23,6 +23,9 @@ def _inside(value: Any, *path: str) -> Any:
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
     """Repair bodies that hardly ever come out legal, such as the graph of a workflow."""
+    if "/tool-templates/" in context.operation.path and isinstance(body, dict):
+        if isinstance(body.get("name"), str) and body["name"]:
+            body = body | {"name": "hours"}  # a function without a name of its own has this one
     return legal(body)
 
 
