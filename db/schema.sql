@@ -308,6 +308,7 @@ CREATE TABLE public.calls (
     updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
     content_erased_at timestamp(3) with time zone,
     metadata_erased_at timestamp(3) with time zone,
+    used_s integer GENERATED ALWAYS AS ((GREATEST((0)::double precision, round(date_part('epoch'::text, (ended_at - answered_at)))))::integer) STORED,
     our_number text GENERATED ALWAYS AS (
 CASE direction
     WHEN 'outbound'::text THEN caller
@@ -783,7 +784,7 @@ CREATE INDEX calls_organisation_id_their_number_created_at_id_idx ON public.call
 
 CREATE INDEX calls_used_by_end ON public.calls USING btree (organisation_id, ended_at) INCLUDE (answered_at) WHERE ((answered_at IS NOT NULL) AND (ended_at IS NOT NULL));
 
-CREATE INDEX calls_used_by_start ON public.calls USING btree (organisation_id, created_at DESC, id DESC) INCLUDE (answered_at, ended_at) WHERE ((answered_at IS NOT NULL) AND (ended_at IS NOT NULL));
+CREATE INDEX calls_used_by_start ON public.calls USING btree (organisation_id, created_at DESC, id DESC) INCLUDE (used_s) WHERE ((ended_at IS NOT NULL) AND (answered_at IS NOT NULL));
 
 CREATE INDEX calls_with_content ON public.calls USING btree (organisation_id, ended_at) WHERE ((content_erased_at IS NULL) AND (ended_at IS NOT NULL));
 

@@ -1,6 +1,6 @@
 """What calls used: one line per answered call that has ended, and sums over all of them.
 
-Seconds are whole, from the answer to the end, rounded as everywhere: half to even.
+Seconds are whole, from the answer to the end; the database works them out when a call ends.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from uuid import UUID
 
 import asyncpg
 
-_SECONDS = "greatest(0, round(date_part('epoch', {0}.ended_at - {0}.answered_at)))::bigint"
 _USED = """
 organisation_id = $1 AND answered_at IS NOT NULL AND ended_at IS NOT NULL
    AND ($2::timestamptz IS NULL OR created_at >= $2)
@@ -52,7 +51,7 @@ async def sum_usage(
     """Count calls by their first ring, from an index alone."""
     row = await connection.fetchrow(
         f"""
-        SELECT count(*) AS calls, coalesce(sum({_SECONDS.format("calls")}), 0)::bigint AS seconds
+        SELECT count(*) AS calls, coalesce(sum(used_s), 0)::bigint AS seconds
           FROM calls WHERE {_USED}
         """,
         organisation_id,
@@ -85,7 +84,7 @@ async def list_usage(
             SELECT id FROM calls WHERE {_USED}
              ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5
         )
-        SELECT c.id, {_SECONDS.format("c")} AS duration_s, c.direction, c.number_id,
+        SELECT c.id, c.used_s AS duration_s, c.direction, c.number_id,
                n.phone_number, c.assistant_id, c.assistant_name, a.business_name, c.created_at
           FROM page JOIN calls AS c ON c.id = page.id
           LEFT JOIN phone_numbers AS n ON (n.id, n.organisation_id) = (c.number_id, $1)

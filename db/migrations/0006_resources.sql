@@ -266,11 +266,13 @@ CREATE INDEX calls_with_metadata ON calls (organisation_id, ended_at)
 CREATE INDEX leads_of_calls ON leads (call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX ON web_calls (expires_at);
 
--- What usage is counted from, without touching the rows.
+-- What usage is counted from, without touching the rows: whole seconds of answered calls that
+-- ended, rounded half to even, and the times of calls.
+ALTER TABLE calls ADD COLUMN used_s int GENERATED ALWAYS AS (
+    greatest(0, round(date_part('epoch', ended_at - answered_at)))::int) STORED;
 CREATE INDEX calls_live ON calls (organisation_id) INCLUDE (answered_at) WHERE ended_at IS NULL;
 CREATE INDEX calls_used_by_start ON calls (organisation_id, created_at DESC, id DESC)
-    INCLUDE (answered_at, ended_at)
-    WHERE answered_at IS NOT NULL AND ended_at IS NOT NULL;
+    INCLUDE (used_s) WHERE ended_at IS NOT NULL AND answered_at IS NOT NULL;
 CREATE INDEX calls_used_by_end ON calls (organisation_id, ended_at) INCLUDE (answered_at)
     WHERE answered_at IS NOT NULL AND ended_at IS NOT NULL;
 
