@@ -36,18 +36,21 @@ def legal(body: Any) -> Any:
     """Repair a body, if that is all it needs."""
     if not isinstance(body, dict):
         return body
-    return _with_hours(_with_graph(body))
+    return _with_hours(_with_graph(_without_twins(body)))
 
 
-def has_twins(body: Any) -> bool:
-    """Whether leads of one campaign have the same number."""
-    leads = body.get("leads") if isinstance(body, dict) else None
-    numbers = [
-        lead["phone_number"]
-        for lead in (leads if isinstance(leads, list) else [])
-        if isinstance(lead, dict) and isinstance(lead.get("phone_number"), str)
-    ]
-    return len(set(numbers)) < len(numbers)
+def _without_twins(body: dict[str, Any]) -> dict[str, Any]:
+    """Keep the first of the leads that have the same number."""
+    leads = body.get("leads")
+    if not isinstance(leads, list):
+        return body
+    kept = {lead["phone_number"]: lead for lead in reversed(leads) if _is_lead(lead)}
+    alone = [lead for lead in leads if not _is_lead(lead) or kept[lead["phone_number"]] is lead]
+    return body if len(alone) == len(leads) else body | {"leads": alone}
+
+
+def _is_lead(lead: Any) -> bool:
+    return isinstance(lead, dict) and isinstance(lead.get("phone_number"), str)
 
 
 def _with_hours(body: dict[str, Any]) -> dict[str, Any]:
