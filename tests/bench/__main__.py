@@ -1,4 +1,7 @@
-"""`make bench`: every bench, one after the other, each in a process of its own."""
+"""`make bench`: every bench, one after the other, each in a process of its own.
+
+`python -m tests.bench api` runs those whose names begin so.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NO_BENCHES = {"__init__", "__main__", "calls_caller", "calls_vendor", "machine"}
+NO_BENCHES = {"__init__", "__main__", "api_world", "calls_caller", "calls_vendor", "machine"}
 
 
 def main() -> int:
-    """Run them all; the exit code is 1 when one failed."""
+    """Run them all, or those named; the exit code is 1 when one failed."""
+    names = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NO_BENCHES)
     failed = []
-    for name in sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NO_BENCHES):
+    for name in (name for name in names if name.startswith(tuple(sys.argv[1:]) or "")):
         print(f"== {name}", flush=True)
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", f"tests.bench.{name}"]
         if subprocess.run(command, check=False).returncode != 0:

@@ -30,7 +30,7 @@ from db.migrate import load_migrations, migrate
 from db.organisations import create_organisation
 from db.pool import connect
 from db.tenancy import acting_for
-from sovereign_ari.domain.records import CallStatus, EndReason
+from sovereign_ari.domain.records import CallStatus, EndReason, JournalEntry
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.support.rows import NOON, a_call_id, answered, closed, later, opened
 
@@ -233,7 +233,7 @@ async def test_totals_hold_while_controllers_write_and_workers_settle(
             call = a_call_id(controller * 1000 + number)
             at = later(number * 3600)
             changes = {"controller": f"c{controller}", "assistant_id": ASSISTANTS[1 + number % 3]}
-            steps = [
+            steps: list[JournalEntry] = [
                 opened(organisation, call, at=at, **changes),
                 answered(call, number * 3600 + 1),
                 closed(call, number * 3600 + 2, status=CallStatus.FAILED,
@@ -331,10 +331,15 @@ async def test_no_filter_reads_the_calls_of_others(
     await Chaos(1, [theirs]).add(connection, 4000)
     await Chaos(2, [mine]).add(connection, 20)
     await connection.execute("ANALYZE calls, call_counts")
-    filters = [CallFilter(), *(CallFilter(**{name: value}) for name, value in (
-        ("status", "ended"), ("direction", "web"), ("assistant_id", ASSISTANTS[1]),
-        ("phone_number", OURS[0]), ("phone_number", THEIRS[0]), ("from_at", MOMENTS[5]),
-    ))]  # fmt: skip
+    filters = [
+        CallFilter(),
+        CallFilter(status="ended"),
+        CallFilter(direction="web"),
+        CallFilter(assistant_id=ASSISTANTS[1]),
+        CallFilter(phone_number=OURS[0]),
+        CallFilter(phone_number=THEIRS[0]),
+        CallFilter(from_at=MOMENTS[5]),
+    ]
     for wanted in filters:
         async with acting_for(pool, mine) as tenant:
             await locate(tenant, mine, wanted, limit=100, offset=0)
