@@ -147,7 +147,7 @@ def _of_an_object(schema: dict[str, Any]) -> dict[str, Any]:
 def _described(kind: dict[str, Any], what: str) -> WithJsonSchema:
     """What OpenAPI says of a stored schema: the keywords that most have."""
     inner = {
-        "type": "object",
+        "type": ["object", "boolean"],
         "properties": {"type": {"enum": _TYPES}, "description": {"type": "string"}},
     }
     return WithJsonSchema(

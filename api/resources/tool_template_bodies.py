@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 
 from api.bodies import Body
 from api.json_schemas import Parameters
-from api.kinds import HttpUrl, Line, Name, Text, Timestamp, Uuid
+from api.kinds import NAME_PATTERN, HttpUrl, Line, Name, Text, Timestamp, Uuid
 from api.resources.tools import Destination, Function, Server, ToolName
 from api.views import View
 from db.templates import ToolTemplateRecord
@@ -189,7 +189,11 @@ def _in_its_newest_form(schema: JsonDict) -> None:
     """Document what every stored template takes; the older forms depend on its type."""
     properties = schema["properties"]
     assert isinstance(properties, dict)
-    schema["properties"] = {name: properties[name] for name in ("name", "description")}
+    schema["properties"] = {
+        # Of a function without a name of its own; others may have any.
+        "name": {"type": "string", "pattern": NAME_PATTERN},
+        "description": properties["description"],
+    }
     schema["description"] = (
         "Only named fields change. The fields of creation, in all their forms, are accepted too:"
         " `tool_type`, `tool_config`, which replaces the stored one, and the older ones, each of"

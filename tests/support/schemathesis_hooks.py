@@ -7,6 +7,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
+from tests.support.legal_assistants import legal_assistant
 from tests.support.legal_bodies import legal
 
 # Regular expressions that cannot backtrack without end.
@@ -26,7 +27,7 @@ def map_body(context: Any, body: Any) -> Any:
     if "/tool-templates/" in context.operation.path and isinstance(body, dict):
         if isinstance(body.get("name"), str) and body["name"]:
             body = body | {"name": "hours"}  # a function without a name of its own has this one
-    return legal(body)
+    return legal(legal_assistant(body))
 
 
 @schemathesis.hook
