@@ -151,6 +151,12 @@ CODES: dict[str, ErrorCode] = {
     "database_unavailable": ErrorCode(
         503, "api_error", "The database cannot be reached. Try again after `Retry-After`."
     ),
+    "secret_unreadable": ErrorCode(
+        503,
+        "api_error",
+        "A stored secret cannot be opened, for its master key is missing. The operator must"
+        " restore it, or the secret must be stored again.",
+    ),
 }
 
 

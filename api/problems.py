@@ -24,10 +24,12 @@ from sovereign_ari.errors import (
     InvalidRequest,
     NotFound,
     RateLimited,
+    VaultClosed,
 )
 
 FLAT_CLIENT = "hmsovereign-node/"
 RETRY_DATABASE_AFTER_S = 1
+RETRY_SECRET_AFTER_S = 60
 
 logger = logging.getLogger("api")
 
@@ -134,15 +136,24 @@ def _known(error: Exception, request: web.Request) -> Problem | None:
         case web.RequestPayloadError() | HttpProcessingError():
             return Problem(400, "invalid_request", "validation_error", "the body cannot be read")
         case _:
-            away = isinstance(error, (DatabaseUnavailable, *UNAVAILABLE))
-            return _database_away() if away else None
+            return _of_operator(error)
 
 
-def _database_away() -> Problem:
-    return Problem(
-        503, "database_unavailable", "api_error", "the database cannot be reached",
-        retry_after_s=RETRY_DATABASE_AFTER_S,
-    )  # fmt: skip
+def _of_operator(error: Exception) -> Problem | None:
+    """Describe what the operator must repair, None when it is a mistake of ours."""
+    if isinstance(error, (DatabaseUnavailable, *UNAVAILABLE)):
+        return Problem(
+            503, "database_unavailable", "api_error", "the database cannot be reached",
+            retry_after_s=RETRY_DATABASE_AFTER_S,
+        )  # fmt: skip
+    if isinstance(error, VaultClosed):
+        return Problem(
+            503, "secret_unreadable", "api_error",
+            "a stored secret cannot be opened: the operator must restore its master key, or you"
+            " store the secret again",
+            retry_after_s=RETRY_SECRET_AFTER_S,
+        )  # fmt: skip
+    return None
 
 
 class OncePerSecond:

@@ -148,8 +148,9 @@ async def set_byok_key(asked: Asked, body: SetByokKey) -> ByokKeysView:
         await asked.parts.key_checks.check(provider, body.api_key)
         verified_at = asked.parts.now()
     bound_to = table.bound_to(asked.organisation_id, provider)
-    sealed = asked.parts.vault.seal(body.api_key.encode(), bound_to)
     async with asked.tenant() as connection:
+        # Within the transaction: whoever drops older master keys waits for those that are open.
+        sealed = asked.parts.vault.seal(body.api_key.encode(), bound_to)
         await table.put_key(
             connection, asked.organisation_id, provider, sealed, verified_at=verified_at
         )

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from db.byok import put_key
 from db.keys import create_key, revoke_key
+from sovereign_ari.vault import Vault
 from tests.support.api import Api, running_api
 from tests.support.postgres import PostgresServer, fresh_pool
 
@@ -293,3 +295,12 @@ async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
     assert (await api.ask("GET", "/api/v1/calls", headers=mine))[0] == 200
     assert await api.ask("DELETE", f"/api/v1/keys/{key['id']}") == (200, {"success": True})
     assert (await api.ask("GET", "/api/v1/calls", headers=mine))[0] == 401
+
+
+async def test_a_secret_whose_master_key_is_gone_is_said_and_no_mistake_of_ours(api: Api) -> None:
+    lost = Vault([bytes(32)]).seal(b"re_secret", "elsewhere")
+    async with api.pool.acquire() as connection:
+        await put_key(connection, api.organisation_id, "resend", lost)
+    status, body = await api.ask("GET", "/api/v1/domains/sync")
+    assert (status, body["error"]["code"]) == (503, "secret_unreadable")
+    assert body["retry_after"] == 60
