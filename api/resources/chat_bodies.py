@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from api.bodies import Body
 from api.kinds import Timestamp, Uuid
@@ -14,6 +15,9 @@ from api.views import View
 from db.chats import ChatRecord
 
 LONGEST_MESSAGE = 8000
+
+# Accepted, and not in the document: with both, the values must agree, which no schema can say.
+OldName = SkipJsonSchema[Uuid | None]
 
 _CHAT_ID = "7b0f5a52-9a3c-4a51-8c4e-2f6d1d0b7c11"
 _ASSISTANT_ID = "3f6c2f0e-6d0b-4b0e-9b57-0d6a1c1f7a10"
@@ -106,16 +110,16 @@ class ChatsQuery(Query):
     """Which chats."""
 
     assistant_id: Uuid | None = None
-    agent_id: Uuid | None = None
-    limit: Annotated[int, WHOLE, Field(ge=1, le=100)] = 20
-    offset: Annotated[int, WHOLE, Field(ge=0, le=1_000_000)] = 0
+    agent_id: OldName = None
+    limit: Annotated[int, Field(ge=1, le=100), WHOLE] = 20
+    offset: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = 0
 
 
 class ContextQuery(Query):
-    """Of which assistant."""
+    """Of which assistant; without one, of the platform's default model."""
 
     assistant_id: Uuid | None = None
-    agent_id: Uuid | None = None
+    agent_id: OldName = None
 
 
 class ContextMessage(View):
@@ -144,8 +148,8 @@ class ContextView(View):
         "tools": [],
     }
 
-    assistant_id: Uuid
-    agent_id: Uuid
+    assistant_id: Uuid | None
+    agent_id: Uuid | None
     provider: str
     model: str | None
     temperature: float | None

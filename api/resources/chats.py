@@ -38,11 +38,13 @@ def _agreed(assistant_id: str | None, agent_id: str | None) -> str | None:
 
 
 async def _llm_of(
-    asked: Asked, connection: asyncpg.Connection, assistant_id: str
+    asked: Asked, connection: asyncpg.Connection, assistant_id: str | None
 ) -> dict[str, Any]:
-    """The complete `llm_config` of an assistant."""
-    assistant = await ASSISTANTS.get(connection, asked.organisation_id, assistant_id)
-    block = assistant.llm_config or asked.parts.defaults["llm"]
+    """The complete `llm_config` of an assistant, or the platform's default."""
+    block: Mapping[str, Any] | None = None
+    if assistant_id is not None:
+        block = (await ASSISTANTS.get(connection, asked.organisation_id, assistant_id)).llm_config
+    block = block or asked.parts.defaults["llm"]
     return dict(asked.parts.catalogue.with_defaults("llm", block))
 
 
@@ -136,7 +138,7 @@ async def post_chat(asked: Asked, body: PostChat) -> RepliedView:
 
 @chats.add("GET", "/chats", "List chats", envelope="chats", deprecated=True)
 async def list_chats(asked: Asked, query: ChatsQuery) -> list[ChatView]:
-    """The one last written to first."""
+    """The one last written to first. `agent_id` is an older name of `assistant_id`."""
     found = await table.list_chats(
         asked.connection,
         asked.organisation_id,
@@ -153,11 +155,10 @@ async def list_chats(asked: Asked, query: ChatsQuery) -> list[ChatView]:
 async def show_chat_context(asked: Asked, query: ContextQuery) -> ContextView:
     """What the model of an assistant is given before the messages of a chat.
 
-    `assistant_id` (or `agent_id`) is required. `tools` is empty: a chat offers none.
+    Without `assistant_id` (or `agent_id`) it is the platform's default model, with nothing said
+    before. `tools` is empty: a chat offers none.
     """
     assistant_id = _agreed(query.assistant_id, query.agent_id)
-    if assistant_id is None:
-        raise refusal(["assistant_id: is required"])
     llm = await _llm_of(asked, asked.connection, assistant_id)
     return ContextView(
         assistant_id=assistant_id,

@@ -371,5 +371,13 @@ async def test_the_context_is_what_the_model_is_given(api: Api, name: str) -> No
         "history_limit": 40,
         "tools": [],
     }
+
+
+async def test_without_an_assistant_the_context_is_the_default_models(api: Api) -> None:
     status, answer = await api.ask("GET", f"{PATH}/context")
-    assert (status, answer["error"]["param"]) == (400, "assistant_id")
+    assert status == 200
+    context = answer["context"]
+    assert (context["assistant_id"], context["provider"]) == (None, "parrot")
+    assert context["messages"] == []
+    status, answer = await api.ask("GET", f"{PATH}/context?assistant_id={NOBODY}&agent_id=x")
+    assert (status, answer["error"]["param"]) == (400, "agent_id")
