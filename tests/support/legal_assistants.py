@@ -40,6 +40,7 @@ def _without_template(body: dict[str, Any]) -> dict[str, Any]:
     template = inner.get("template_id") if isinstance(inner, dict) else None
     if not isinstance(plan, dict) or not isinstance(template, str) or not is_uuid(template):
         return body
+    assert isinstance(inner, dict)
     return body | {"analysis_plan": plan | {"structured_data_plan": inner | {"template_id": None}}}
 
 
