@@ -205,7 +205,25 @@ class Deleted(View):
 
 def routes_of(endpoints: Sequence[Endpoint], prefix: str) -> list[web.RouteDef]:
     """What aiohttp is given."""
+    paths = {endpoint.path for endpoint in endpoints}
     return [
-        web.route(endpoint.method, prefix + endpoint.path, endpoint.serve)
+        web.route(endpoint.method, prefix + _pattern(endpoint.path, paths), endpoint.serve)
         for endpoint in endpoints
     ]
+
+
+def _pattern(path: str, paths: set[str]) -> str:
+    """Take fixed names beside an id, such as `outbound` in `/calls/outbound`, for no ids.
+
+    Otherwise GET of such a path would look for the thing of that name, and not be a 405.
+    """
+    parent, _, last = path.rpartition("/")
+    fixed = sorted({other.rpartition("/")[2] for other in paths if _is_beside(other, parent)})
+    if not last.startswith("{") or not fixed:
+        return path
+    return f"{parent}/{{{last[1:-1]}:(?!(?:{'|'.join(fixed)})$)[^/]+}}"
+
+
+def _is_beside(path: str, parent: str) -> bool:
+    where, _, last = path.rpartition("/")
+    return where == parent and not last.startswith("{")

@@ -16,8 +16,16 @@ from api.app import all_endpoints
 from tests.support.api import Api, running_api
 
 ROOT = Path(__file__).parents[2]
-# A body of more than 1 MiB is refused before it is read.
+# A body of more than 1 MiB is refused before it is read. What is valid may still be impossible,
+# and a call that is not in progress takes no command.
 CONFIG = """
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "422", "429", "5xx"]
+
+[[operations]]
+include-path = "/api/v1/calls/{call_id}/control"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422", "429"]
+
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "429"]
 """

@@ -317,6 +317,11 @@ async def test_a_permission_that_makes_no_sense_is_not_stored(api: Api, change: 
         await api.pool.execute(f"UPDATE organisations SET {change}")
 
 
+async def test_a_fixed_path_is_not_the_id_of_a_call(api: Api) -> None:
+    async with api.client.get(PATH, headers={"Authorization": f"Bearer {api.key}"}) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
 async def test_a_repeated_request_makes_one_call(
     api: Api, assistant_id: str, number_id: str
 ) -> None:
