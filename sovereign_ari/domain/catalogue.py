@@ -136,7 +136,7 @@ class Catalogue:
         return {
             f"{path}.{name}": block[name].replace("tcp://", "http://", 1)
             for name, schema in fields.items()
-            if schema.get("format") == "uri" and name in block
+            if schema.get("x-outgoing") and name in block
         }
 
     def retires(self, kind: str, block: Mapping[str, Any]) -> date | None:

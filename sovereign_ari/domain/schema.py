@@ -2,7 +2,8 @@
 
 Keywords: type, enum, minimum, maximum, minLength, maxLength, pattern (of the whole value), items,
 minItems, maxItems, properties, required, additionalProperties, oneOf (of objects that their `type`
-tells apart), and the format `safe-regex`. Ours: `x-form` says a pattern in words, and
+tells apart), and the format `safe-regex`. Ours: `x-form` says a pattern in words,
+`x-accepts` takes the place of a pattern that promises less than we accept, and
 `x-clamp: [low, high]` moves a number into a range instead of refusing it.
 """
 
@@ -144,7 +145,9 @@ def _text_faults(schema: Schema, value: str, path: str) -> Iterator[str]:
         yield f"{path}: must not be empty"
     elif len(value) > schema.get("maxLength", len(value)):
         yield f"{path}: is longer than {schema['maxLength']} characters"
-    elif "pattern" in schema and not re.fullmatch(schema["pattern"], value):
+    elif (pattern := schema.get("x-accepts", schema.get("pattern"))) and not re.fullmatch(
+        pattern, value
+    ):
         form = schema.get("x-form")
         yield f"{path}: " + (
             f"is not {form}" if form else f"does not have the form {schema['pattern']}"

@@ -204,3 +204,17 @@ async def test_old_tickets_are_dropped(api: Api) -> None:
         await connection.execute("UPDATE web_calls SET expires_at = now() - interval '2 days'")
     _, made = await api.ask("POST", PATH, {"assistant": OWN})
     assert [row["call_id"] for row in await tickets(api)] == [made["call_id"]]
+
+
+async def test_a_server_of_ones_own_is_an_outgoing_address(api: Api, pool: asyncpg.Pool) -> None:
+    own = {"provider": "openai_compatible", "model": "m", "base_url": "http://10.0.0.5:8000/v1"}
+    wyoming = {"provider": "wyoming", "uri": "tcp://10.0.0.5:10300"}
+    body = {"assistant": {"llm_config": own, "stt_config": wyoming}}
+    status, answer = await api.ask("POST", PATH, body)
+    assert status == 400
+    assert [line.partition(": ")[0] for line in answer["details"]] == [
+        "assistant.llm_config.base_url",
+        "assistant.stt_config.uri",
+    ]
+    async with running_api(pool, allow=["10.0.0.0/8"]) as allowing:
+        assert (await allowing.ask("POST", PATH, body))[0] == 201
