@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, RootModel, WithJsonSchema
 
 from api.bodies import Body, refusal
 from api.endpoints import Endpoints
@@ -120,6 +120,12 @@ class ByokKeysView(View):
     byok_keys: Slots
 
 
+class ByokConfigView(RootModel[dict[str, JsonObject]]):
+    """What is stored now, by the provider's name."""
+
+    example: ClassVar[Mapping[str, Any]] = {"openai": {"region": "eu"}}
+
+
 @byok.add("GET", "/byok", "List the stored keys of vendors")
 async def list_byok_keys(asked: Asked) -> ByokView:
     """Ids only; `byok_config` and `byok_verified_at` name the providers that have a key.
@@ -169,7 +175,7 @@ async def delete_byok_key(asked: Asked, body: DeleteByokKey) -> ByokKeysView:
 
 
 @byok.add("POST", "/byok/config", "Set a provider's settings", envelope="byok_config")
-async def set_byok_config(asked: Asked, body: SetByokConfig) -> dict[str, JsonObject]:
+async def set_byok_config(asked: Asked, body: SetByokConfig) -> ByokConfigView:
     """A key of the provider must already be stored. Not for secrets: `GET /byok` shows it."""
     provider = _provider(asked, body.provider)
     if long := [name for name in body.config if not 1 <= len(name) <= LONGEST_NAME]:
@@ -183,7 +189,7 @@ async def set_byok_config(asked: Asked, body: SetByokConfig) -> dict[str, JsonOb
         raise refusal([f"config: holds {len(config)} names then; {MOST_NAMES} are allowed"])
     if len(json.dumps(config, ensure_ascii=False).encode()) > LARGEST_CONFIG_BYTES:
         raise refusal([f"config: is larger than {LARGEST_CONFIG_BYTES} bytes then"])
-    return {provider: dict(config)}
+    return ByokConfigView({provider: dict(config)})
 
 
 def _provider(asked: Asked, name: str) -> str:
