@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import asyncpg
 
 from db.commands import ANSWERS, read_answer
-from db.listening import listening
-from db.pool import UNAVAILABLE
+from db.listening import FAULTS, listening
 from sovereign_ari.domain.control import CommandOutcome
 
 ALIVE_S = 10.0
@@ -59,7 +58,7 @@ class CommandAnswers:
                             async with asyncio.timeout(ALIVE_S):
                                 await lost.wait()
                         await line.execute("SELECT")  # fails when it died, even without a word
-            except UNAVAILABLE as error:
+            except FAULTS as error:
                 log.warning("answers of controllers are not heard: %s", type(error).__name__)
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)

@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from db.listening import listening
-from db.pool import UNAVAILABLE
+from db.listening import FAULTS, listening
 from sovereign_ari.domain.control import (
     CommandOutcome,
     ControlCommand,
@@ -169,7 +168,7 @@ class CommandBox:
                         await self._wake.wait()
                         continue
                 await self._connection.execute(_PURGE, KEPT_FOR)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def answer(self, outcomes: Mapping[int, CommandOutcome]) -> None:
@@ -181,7 +180,7 @@ class CommandBox:
         values = [outcome.value for outcome in outcomes.values()]
         try:
             await self._connection.execute(_ANSWER, list(outcomes), values)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
 
@@ -221,5 +220,5 @@ async def open_box(pool: asyncpg.Pool, controller: str) -> AsyncIterator[Command
     try:
         async with listening(pool, channel_of(controller), lambda _: wake.set()) as connection:
             yield CommandBox(connection, controller, wake)
-    except UNAVAILABLE as error:
+    except FAULTS as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

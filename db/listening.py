@@ -8,7 +8,10 @@ from typing import Any
 
 import asyncpg
 
-from db.pool import DOWN
+from db.pool import UNAVAILABLE
+
+FAULTS = (*UNAVAILABLE, asyncpg.PostgresError)
+"""What may become of a connection that is kept: whatever the server says, it is tried again."""
 
 
 @asynccontextmanager
@@ -36,5 +39,5 @@ async def listening(
             yield connection
         finally:
             connection.remove_termination_listener(on_loss)
-            with suppress(*DOWN):  # who returns a lost connection has nothing to clean up
+            with suppress(*FAULTS):  # who returns a lost connection has nothing to clean up
                 await connection.remove_listener(channel, on_payload)

@@ -210,6 +210,22 @@ async def test_a_controller_that_lost_the_database_goes_on_with_what_it_missed(
     assert [command for _, command in it.told] == [HELLO, EndCall(), HELLO]
 
 
+async def test_a_database_that_refuses_costs_no_controller_its_life(
+    pool: asyncpg.Pool, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while it is migrated, or takes no writes after a fail-over."""
+    monkeypatch.setattr(serving, "LONGEST_DELAY_S", 0.1)
+    async with commanded(pool) as it:
+        await told(pool, owner, HELLO)
+        await until(lambda: it.told)
+        await pool.execute("ALTER TABLE call_commands RENAME TO away")
+        await pool.execute(f'NOTIFY "{table.channel_of("sovereign-1")}"')
+        await asyncio.sleep(0.3)
+        await pool.execute("ALTER TABLE away RENAME TO call_commands")
+        await told(pool, owner, EndCall())
+        await until(lambda: len(it.told) == 2)
+
+
 async def test_a_tenant_sees_no_command_of_another(pool: asyncpg.Pool, owner: str) -> None:
     sent = await told(pool, owner, HELLO)
     stranger = "00000000-0000-4000-8000-000000000000"
