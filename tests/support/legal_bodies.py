@@ -29,7 +29,7 @@ _TOOLS = Draft202012Validator(TypeAdapter(list[Tool]).json_schema())
 _BETWEEN = re.compile(
     r"definition\.(entry_node|edges\[\d+\](\.(from|to|description))?|nodes\[\d+\]"
     r"(\.(id|global_description|voice|url|llm_config\.(provider|model)|tools.*))?): "
-    r"|definition\.nodes\[\d+\]\.[st]t[st]_config\.\w+: .* is not a public "
+    r"|definition\.nodes\[\d+\]\.(stt|tts)_config\.\w+: .* is not a public "
 )
 
 
