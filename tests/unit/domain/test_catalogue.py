@@ -183,3 +183,24 @@ def test_any_value_is_judged_by_any_schema(value: object) -> None:
 def test_any_expression_is_judged(pattern: str) -> None:
     fault = regex_fault(pattern)
     assert fault is None or fault
+
+
+RANGES = {
+    "threshold": (0, 1),
+    "prefix_padding_ms": (0, 2000),
+    "silence_duration_ms": (100, 2000),
+    "idle_timeout_ms": (0, 30000),
+}
+
+
+@given(st.dictionaries(st.sampled_from(list(RANGES)), st.integers()))
+def test_any_turn_detection_ends_up_within_its_ranges(wanted: dict[str, int]) -> None:
+    block = {"provider": "xai_realtime", "turn_detection": wanted}
+    assert CATALOGUE.validate("llm", block) == []
+    settled = CATALOGUE.with_defaults("llm", block)
+    assert settled["turn_detection"].keys() == wanted.keys()
+    for name, value in settled["turn_detection"].items():
+        lowest, highest = RANGES[name]
+        assert lowest <= value <= highest
+        assert value == wanted[name] or not lowest <= wanted[name] <= highest
+    assert CATALOGUE.with_defaults("llm", settled) == settled
