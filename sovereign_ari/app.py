@@ -91,17 +91,7 @@ async def run_controller(settings: Settings) -> None:
     """Run a controller until SIGTERM or SIGINT, then drain its calls."""
     log.configure("controller", level=settings.log_level, style=settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    if settings.ari_url is None or settings.ari_password is None:
-        raise SettingsError(
-            "a controller needs SOVEREIGN_ARI_URL and SOVEREIGN_ARI_PASSWORD",
-            hint="`sovereign up` sets both",
-        )
-    address = AriAddress(
-        settings.ari_url.rstrip("/"),
-        settings.ari_username,
-        settings.ari_password.get_secret_value(),
-        settings.ari_app,
-    )
+    address = _ari_address(settings)
     stop = _stop_on_signals()
     metrics = ControllerMetrics()
     async with AsyncExitStack() as stack:
@@ -152,6 +142,20 @@ async def run_controller(settings: Settings) -> None:
             for task in background:
                 task.cancel()
             await _finish(writer, writing)
+
+
+def _ari_address(settings: Settings) -> AriAddress:
+    if settings.ari_url is None or settings.ari_password is None:
+        raise SettingsError(
+            "a controller needs SOVEREIGN_ARI_URL and SOVEREIGN_ARI_PASSWORD",
+            hint="`sovereign up` sets both",
+        )
+    return AriAddress(
+        settings.ari_url.rstrip("/"),
+        settings.ari_username,
+        settings.ari_password.get_secret_value(),
+        settings.ari_app,
+    )
 
 
 async def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
