@@ -101,6 +101,8 @@ class OutgoingHttp:
         """
         try:
             target = read_target(url)
+            if _TOKEN.fullmatch(method) is None:
+                raise OutgoingFailed(f"{method[:20]!r} is not a method of HTTP")
             if (fault := self._policy.fault_of(target)) is not None:
                 raise OutgoingFailed(f"the URL {fault}")
         except UrlFault as fault_in_url:

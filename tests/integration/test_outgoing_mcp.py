@@ -405,16 +405,19 @@ async def test_nothing_of_what_servers_say_is_logged(caplog: pytest.LogCaptureFi
             content_type="text/event-stream",
         )
 
-    root = logging.getLogger()
     heard: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    root.addHandler(handler)
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    ear = Ear()
+    logging.getLogger().addHandler(ear)
     try:
         async with running_rude(chat) as rude:
             await failure(McpServer(rude.url("/mcp?key=s3cret")))
     finally:
-        root.removeHandler(handler)
+        logging.getLogger().removeHandler(ear)
     assert [line for line in heard if "tattle" in line or "s3cret" in line] == []
 
 
@@ -482,7 +485,7 @@ async def test_tls_names_the_host_and_checks_its_certificate(tmp_path: Path) -> 
     def note(_socket: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
         asked_for.append(name)
 
-    shows.sni_callback = note  # type: ignore[assignment]
+    shows.sni_callback = note
 
     async def no_tools(asked: dict[str, Any]) -> web.StreamResponse:
         return web.json_response(rpc(asked, tools=[]))

@@ -170,8 +170,12 @@ async def running_rude(
 async def running_bytes(answer: bytes, *, hang: bool = False) -> AsyncIterator[int]:
     """Serve raw bytes to whoever connects, then close, or say no more; gives the port."""
     ends = asyncio.Event()
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections[task] = writer
         try:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(answer)
@@ -189,9 +193,10 @@ async def running_bytes(answer: bytes, *, hang: bool = False) -> AsyncIterator[i
     finally:
         ends.set()
         server.close()
+        for writer in connections.values():
+            writer.transport.abort()
+        await asyncio.gather(*connections)
         await server.wait_closed()
-        for _ in range(3):
-            await asyncio.sleep(0)  # what served a connection ends after the server
 
 
 def rpc(asked: Mapping[str, Any], **result: Any) -> dict[str, Any]:
