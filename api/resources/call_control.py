@@ -16,7 +16,7 @@ from api.resources.call_control_bodies import ControlBody, Transfer
 from api.views import View
 from db.commands import Withdrawn, send, take_place, withdraw
 from db.pool import UNAVAILABLE
-from sovereign_ari.domain.control import CommandOutcome
+from sovereign_ari.domain.control import CommandOutcome, ControlCommand
 from sovereign_ari.errors import Impossible, InvalidRequest, RateLimited
 
 COMMANDS_PER_CALL = 10
@@ -54,13 +54,24 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
     call has taken the command, at once as a rule. When it is not taken within two seconds it is
     withdrawn and answered with `call_not_answering`.
     """
+    if not isinstance(body.root, Transfer):
+        return await _tell(asked, call_id, body.root.command())
+    async with asked.tenant() as connection:
+        await _admit(asked, connection, call_id)
+    raise Impossible(
+        "a call cannot be transferred yet: this release makes no outgoing calls",
+        code="transfer_unavailable",
+        param="type",
+    )
+
+
+async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandSent:
+    """Send a command and say what became of it."""
     with ExitStack() as stack:
         async with asked.tenant() as connection:
             controller = await _admit(asked, connection, call_id)
-            if isinstance(body.root, Transfer):
-                raise _no_transfers()
             command_id = await send(
-                connection, asked.organisation_id, call_id, controller, body.root.command()
+                connection, asked.organisation_id, call_id, controller, command
             )
             answer = stack.enter_context(asked.parts.answers.expected(command_id))
         await asyncio.wait((answer,), timeout=ANSWERED_WITHIN_S)
@@ -69,14 +80,6 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
             await _withdraw(asked, command_id)
         return _read(call_id, Withdrawn(taken=True, outcome=answer.result()))
     return _read(call_id, await _withdraw(asked, command_id))
-
-
-def _no_transfers() -> Impossible:
-    return Impossible(
-        "a call cannot be transferred yet: this release makes no outgoing calls",
-        code="transfer_unavailable",
-        param="type",
-    )
 
 
 async def _admit(asked: Asked, connection: asyncpg.Connection, call_id: str) -> str:

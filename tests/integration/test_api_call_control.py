@@ -246,6 +246,13 @@ async def test_ten_commands_a_minute_reach_a_call(
     assert await api.ask("POST", other, SAY) == (200, SENT)
 
 
+async def test_commands_of_every_type_count(api: Api, it: Commanded, path: str) -> None:
+    told = [await api.ask("POST", path, TRANSFER) for _ in range(9)]
+    assert {status for status, _ in told} == {422}
+    assert await api.ask("POST", path, SAY) == (200, SENT)
+    assert (await api.ask("POST", path, TRANSFER))[0] == 429
+
+
 async def test_every_controller_gets_the_commands_to_its_own_calls(
     api: Api, it: Commanded, path: str, pool: asyncpg.Pool
 ) -> None:
