@@ -17,7 +17,7 @@ from api.parts import Asked
 from api.views import View
 from db import byok as table
 from sovereign_ari.domain.schema import nearest
-from sovereign_ari.errors import NotFound
+from sovereign_ari.errors import Impossible, NotFound
 from sovereign_ari.outgoing.key_checks import VERTEX
 from sovereign_ari.outgoing.service_account import LONGEST, read_service_account
 
@@ -93,7 +93,11 @@ class SetByokConfig(Body):
     config: JsonObject = Field(
         description=f"Merged name by name; null removes a name. At most {MOST_NAMES} names and"
         f" {LARGEST_CONFIG_BYTES // 1024} KiB in all. It is stored and shown as it is: no place"
-        " for secrets."
+        " for secrets.",
+        json_schema_extra={
+            "maxProperties": MOST_NAMES,
+            "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
+        },
     )
 
 
@@ -174,7 +178,7 @@ async def delete_byok_key(asked: Asked, body: DeleteByokKey) -> ByokKeysView:
     return ByokKeysView.model_construct(success=True, byok_keys=_slots(asked, records))
 
 
-@byok.add("POST", "/byok/config", "Set a provider's settings", envelope="byok_config")
+@byok.add("POST", "/byok/config", "Set a provider's settings", envelope="byok_config", also=(422,))
 async def set_byok_config(asked: Asked, body: SetByokConfig) -> ByokConfigView:
     """A key of the provider must already be stored. Not for secrets: `GET /byok` shows it."""
     provider = _provider(asked, body.provider)
@@ -184,7 +188,11 @@ async def set_byok_config(asked: Asked, body: SetByokConfig) -> ByokConfigView:
         asked.connection, asked.organisation_id, provider, body.config
     )
     if config is None:
-        raise refusal([f"provider: a key of {provider} must already be stored; POST /byok does"])
+        raise Impossible(
+            f"provider: a key of {provider} must already be stored; POST /byok does it",
+            code="byok_key_missing",
+            param=provider,
+        )
     if len(config) > MOST_NAMES:
         raise refusal([f"config: holds {len(config)} names then; {MOST_NAMES} are allowed"])
     if len(json.dumps(config, ensure_ascii=False).encode()) > LARGEST_CONFIG_BYTES:

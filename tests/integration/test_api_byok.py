@@ -119,7 +119,7 @@ async def test_tenants_see_and_touch_their_own_keys_alone(api: Api) -> None:
     assert set((await ask(other, "GET"))[1]["byok_keys"].values()) == {None}
     assert (await ask(other, "DELETE", {"provider": "openai"}))[0] == 404
     config = {"provider": "openai", "config": {"a": 1}}
-    assert (await other.ask("POST", "/api/v1/byok/config", config))[0] == 400
+    assert (await other.ask("POST", "/api/v1/byok/config", config))[0] == 422
     await ask(other, "POST", {"provider": "openai", "api_key": "sk-theirs"})
     assert await stored(api) == {"openai": SECRET}
     assert await stored(other) == {"openai": "sk-theirs"}
@@ -382,8 +382,9 @@ async def test_settings_are_merged_by_name(api: Api) -> None:
 
 async def test_settings_need_a_stored_key(api: Api) -> None:
     status, body = await set_config(api, "openai", {"a": 1})
-    assert status == 400
-    assert body["details"] == ["provider: a key of openai must already be stored; POST /byok does"]
+    assert (status, body["error"]["code"]) == (422, "byok_key_missing")
+    assert body["error"]["param"] == "openai"
+    assert "a key of openai must already be stored" in body["message"]
 
 
 @pytest.mark.parametrize(

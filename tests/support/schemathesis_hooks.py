@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.legal_assistants import legal_assistant
 from tests.support.legal_bodies import legal
+from tests.support.legal_keys import legal_key
 
 # Regular expressions that cannot backtrack without end.
 SAFE = st.from_regex(r"[a-z]{1,12}( [a-z]{1,12})?", fullmatch=True)
@@ -27,7 +28,7 @@ def map_body(context: Any, body: Any) -> Any:
     if "/tool-templates/" in context.operation.path and isinstance(body, dict):
         if isinstance(body.get("name"), str) and body["name"]:
             body = body | {"name": "hours"}  # a function without a name of its own has this one
-    return legal(legal_assistant(body))
+    return legal(legal_key(legal_assistant(body)))
 
 
 @schemathesis.hook
