@@ -228,7 +228,7 @@ async def test_an_interrupted_rotation_loses_nothing_and_is_gone_on_with(
     new = key_id_of(read_keys(path)[0])
     assert found == {new: 10, old: 30}
     assert await open_all(connection, vault) == 40
-    with pytest.raises(SetupFailed, match="still sealed .* 30 in all") as caught:
+    with pytest.raises(SetupFailed, match=r"still sealed .* 30 in all") as caught:
         await drop_old(connection, path)
     assert "--resume" in (caught.value.hint or "")
     assert len(read_keys(path)) == 2
@@ -266,7 +266,7 @@ async def test_older_keys_are_kept_until_open_transactions_have_ended(
     done, _ = await asyncio.wait({dropping}, timeout=0.5)
     assert not done
     await transaction.commit()
-    with pytest.raises(SetupFailed, match="still sealed .* 1 in all"):
+    with pytest.raises(SetupFailed, match=r"still sealed .* 1 in all"):
         await dropping
     assert len(read_keys(path)) == 2
 
