@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from sovereign_ari.domain.webhook import Webhook
+
 Config: TypeAlias = Mapping[str, Any]
 """A provider block as the API stores it: `provider` and what else that provider takes."""
 
@@ -50,6 +52,8 @@ class Assistant:
         max_duration_s: Longest call.
         silence_timeout_s: Ends a call in which neither side speaks; None never does.
         sealed_keys: The organisation's own keys of vendors, by provider, as they are stored.
+        webhook: Where events go: the assistant's own, else the account's; None for nowhere.
+        shown: The whole configuration as webhooks show it, without secrets, with `metadata`.
     """
 
     id: str
@@ -64,6 +68,8 @@ class Assistant:
     max_duration_s: float = 3600.0
     silence_timeout_s: float | None = None
     sealed_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    webhook: Webhook | None = None
+    shown: Config = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
