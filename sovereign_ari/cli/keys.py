@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import typer
 
+from api.kinds import iso_ms
 from db.keys import SCOPES, KeyRecord, create_key, in_order, list_keys, revoke_key
 from db.organisations import ensure_operator_organisation
 from sovereign_ari.cli.database import database_url, opened
+from sovereign_ari.cli.resources import JSON
 from sovereign_ari.cli.rotation import rotate_master
+from sovereign_ari.cli.show import as_json
 from sovereign_ari.cli.table import table
 from sovereign_ari.errors import SetupFailed
 from sovereign_ari.settings import read_settings
@@ -74,7 +78,7 @@ def _moment(text: str) -> datetime:
 
 
 @app.command("list")
-def list_() -> None:
+def list_(json: bool = JSON) -> None:
     """List all keys, revoked ones too."""
 
     async def work() -> list[KeyRecord]:
@@ -82,8 +86,20 @@ def list_() -> None:
             organisation_id = await ensure_operator_organisation(connection)
             return await list_keys(connection, organisation_id)
 
+    found = asyncio.run(work())
     header = ("id", "key", "name", "scopes", "made", "last used", "expires", "state")
-    print(table(header, map(_row, asyncio.run(work()))))
+    shown = (
+        as_json({"keys": list(map(_fields, found))}) if json else table(header, map(_row, found))
+    )
+    print(shown)
+
+
+def _fields(key: KeyRecord) -> dict[str, object]:
+    moments = {
+        name: iso_ms(value) if isinstance(value, datetime) else value
+        for name, value in asdict(key).items()
+    }
+    return {**moments, "state": _state(key)}
 
 
 def _row(key: KeyRecord) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -105,6 +106,11 @@ async def test_a_key_is_made_with_scopes_and_an_end_and_listed_with_both(
     old, reports = out.splitlines()[1:]
     assert re.search(r" reports +read calls +.* 2097-01-02 00:00 +valid$", reports)
     assert re.search(r" old +admin +.* never +2020-01-01 00:00 +expired$", old)
+    _, out, _ = await shell.run("keys", "list", "--json")
+    shown = {key["name"]: key for key in json.loads(out)["keys"]}
+    assert shown["reports"]["scopes"] == ["read", "calls"]
+    assert shown["reports"]["expires_at"] == "2097-01-02T00:00:00.000Z"
+    assert (shown["old"]["state"], shown["old"]["revoked_at"]) == ("expired", None)
 
 
 @pytest.mark.parametrize(
