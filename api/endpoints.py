@@ -38,6 +38,7 @@ class Endpoint:
 
     Attributes:
         envelope: Key that the answer stands under, None for a bare answer.
+        older_envelope: Key of older clients that it stands under as well.
         scope: What a key needs; None is `read` for GET and `admin` for the rest.
         detached: Whether the handler waits for somebody else's server.
         alias: Whether this is an older path of another endpoint.
@@ -55,6 +56,7 @@ class Endpoint:
     handler: Handler
     tag: str
     envelope: str | None = None
+    older_envelope: str | None = None
     status: int = 200
     also: tuple[int, ...] = ()
     deprecated: bool = False
@@ -71,6 +73,11 @@ class Endpoint:
     def name(self) -> str:
         """Unique name of the operation."""
         return self.handler.__name__ + ("_by_alias" if self.alias else "")
+
+    @property
+    def envelopes(self) -> tuple[str, ...]:
+        """The keys that the answer stands under."""
+        return tuple(key for key in (self.envelope, self.older_envelope) if key is not None)
 
     @property
     def needs(self) -> Scope:
@@ -128,7 +135,9 @@ class Endpoint:
 
     async def _handle(self, asked: Asked, arguments: Mapping[str, Any]) -> bytes:
         body = self.adapter.dump_json(await self.handler(asked, **arguments), by_alias=True)
-        return body if self.envelope is None else b'{"%s":%s}' % (self.envelope.encode(), body)
+        if not self.envelopes:
+            return body
+        return b"{%s}" % b",".join(b'"%s":%s' % (key.encode(), body) for key in self.envelopes)
 
     def _response(self, body: bytes, replay: bool = False) -> web.Response:
         headers = {"Idempotent-Replayed": "true"} if replay else None

@@ -145,10 +145,13 @@ def _responses(
     endpoint: Endpoint, components: Components, endpoints: Sequence[Endpoint]
 ) -> dict[str, Any]:
     answer, example = components.of(endpoint.adapter, "serialization"), example_of(endpoint.answer)
-    if endpoint.envelope is not None:
-        key = endpoint.envelope
-        answer = {"type": "object", "properties": {key: answer}, "required": [key]}
-        example = None if example is None else {key: example}
+    if keys := endpoint.envelopes:
+        answer = {
+            "type": "object",
+            "properties": dict.fromkeys(keys, answer),
+            "required": list(keys),
+        }
+        example = None if example is None else dict.fromkeys(keys, example)
     errors = {401, 403, 429, 500, 503, *endpoint.also}
     if endpoint.body is not None or endpoint.query is not None:
         errors.add(400)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field
@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 from api.bodies import Body
 from api.json_schemas import JsonSchema
 from api.kinds import Name, Text, Timestamp, Uuid
+from api.resources.assistant_bodies import without_defaults
 from api.resources.speech_bodies import PlanMessage
 from api.views import View
 from db.templates import AnalysisTemplateRecord
@@ -48,6 +49,7 @@ class _Common(Body):
 
 def _one_way(schema: JsonDict) -> None:
     """Say that prompts and messages go together only when they agree."""
+    without_defaults(schema)
     schema["anyOf"] = [
         {"properties": {"messages": {"type": "null"}}},
         {"properties": {name: {"type": "null"} for name in ("system_prompt", "user_prompt")}},
@@ -103,37 +105,3 @@ class AnalysisTemplateView(View):
     def of(cls, record: AnalysisTemplateRecord) -> Self:
         """Show a row."""
         return cls.showing(record, org_id=record.organisation_id, json_schema=record.schema)
-
-
-class AnalysisTemplateAnswer(View):
-    """A template, under the envelopes of every generation of clients."""
-
-    example: ClassVar[Mapping[str, Any]] = {
-        "analysis_template": AnalysisTemplateView.example,
-        "analysisTemplate": AnalysisTemplateView.example,
-    }
-
-    analysis_template: AnalysisTemplateView
-    older: AnalysisTemplateView = Field(alias="analysisTemplate")
-
-    @classmethod
-    def of(cls, view: AnalysisTemplateView) -> Self:
-        """Put a template into both envelopes."""
-        return cls.showing(None, analysis_template=view, older=view)
-
-
-class AnalysisTemplates(View):
-    """Templates, under the envelopes of every generation of clients."""
-
-    example: ClassVar[Mapping[str, Any]] = {
-        "analysis_templates": [AnalysisTemplateView.example],
-        "analysisTemplates": [AnalysisTemplateView.example],
-    }
-
-    analysis_templates: list[AnalysisTemplateView]
-    older: list[AnalysisTemplateView] = Field(alias="analysisTemplates")
-
-    @classmethod
-    def of(cls, views: Sequence[AnalysisTemplateView]) -> Self:
-        """Put templates into both envelopes."""
-        return cls.showing(None, analysis_templates=list(views), older=list(views))

@@ -8,14 +8,14 @@ from api.bodies import refusal
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
 from api.resources.analysis_template_bodies import (
-    AnalysisTemplateAnswer,
-    AnalysisTemplates,
     AnalysisTemplateView,
     CreateAnalysisTemplate,
     UpdateAnalysisTemplate,
 )
 from db.templates import ANALYSIS_TEMPLATES, AnalysisTemplateRecord
 
+ONE = {"envelope": "analysis_template", "older_envelope": "analysisTemplate"}
+MANY = {"envelope": "analysis_templates", "older_envelope": "analysisTemplates"}
 analysis_templates = Endpoints("Analysis templates")
 PROMPTS = {"system_prompt": "system", "user_prompt": "user"}
 
@@ -70,46 +70,50 @@ def _prompts(messages: list[dict[str, Any]]) -> dict[str, str | None]:
     }
 
 
-def _answer(record: AnalysisTemplateRecord) -> AnalysisTemplateAnswer:
-    return AnalysisTemplateAnswer.of(AnalysisTemplateView.of(record))
-
-
-@analysis_templates.add("GET", "/analysis-templates", "List analysis templates, newest first")
-async def list_analysis_templates(asked: Asked) -> AnalysisTemplates:
+@analysis_templates.add(
+    "GET", "/analysis-templates", "List analysis templates, newest first", **MANY
+)
+async def list_analysis_templates(asked: Asked) -> list[AnalysisTemplateView]:
     """All of the organisation, under both spellings of the envelope."""
     records = await ANALYSIS_TEMPLATES.list(asked.connection, asked.organisation_id)
-    return AnalysisTemplates.of([AnalysisTemplateView.of(record) for record in records])
+    return [AnalysisTemplateView.of(record) for record in records]
 
 
-@analysis_templates.add("POST", "/analysis-templates", "Create an analysis template", status=201)
+@analysis_templates.add(
+    "POST", "/analysis-templates", "Create an analysis template", status=201, **ONE
+)
 async def create_analysis_template(
     asked: Asked, body: CreateAnalysisTemplate
-) -> AnalysisTemplateAnswer:
+) -> AnalysisTemplateView:
     """Prompts and messages are two ways to write the same."""
     values = read_template(body, None)
-    return _answer(
+    return AnalysisTemplateView.of(
         await ANALYSIS_TEMPLATES.create(asked.connection, asked.organisation_id, values)
     )
 
 
-@analysis_templates.add("GET", "/analysis-templates/{template_id}", "Read an analysis template")
-async def show_analysis_template(asked: Asked, template_id: str) -> AnalysisTemplateAnswer:
+@analysis_templates.add(
+    "GET", "/analysis-templates/{template_id}", "Read an analysis template", **ONE
+)
+async def show_analysis_template(asked: Asked, template_id: str) -> AnalysisTemplateView:
     """One of the organisation."""
-    return _answer(
+    return AnalysisTemplateView.of(
         await ANALYSIS_TEMPLATES.get(asked.connection, asked.organisation_id, template_id)
     )
 
 
 @analysis_templates.add(
-    "PATCH", "/analysis-templates/{template_id}", "Change an analysis template"
+    "PATCH", "/analysis-templates/{template_id}", "Change an analysis template", **ONE
 )
 async def update_analysis_template(
     asked: Asked, template_id: str, body: UpdateAnalysisTemplate
-) -> AnalysisTemplateAnswer:
+) -> AnalysisTemplateView:
     """Only named fields change; assistants that copied the template keep what they have."""
     place = (asked.connection, asked.organisation_id, template_id)
     stored = await ANALYSIS_TEMPLATES.get(*place, lock=True)
-    return _answer(await ANALYSIS_TEMPLATES.update(*place, read_template(body, stored)))
+    return AnalysisTemplateView.of(
+        await ANALYSIS_TEMPLATES.update(*place, read_template(body, stored))
+    )
 
 
 @analysis_templates.add(

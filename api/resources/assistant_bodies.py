@@ -99,7 +99,7 @@ class CreateAssistant(_Common):
     name: Name
 
 
-def _without_defaults(schema: JsonDict) -> None:
+def without_defaults(schema: JsonDict) -> None:
     """A field that PATCH does not name keeps its value, so it has no default."""
     properties = schema["properties"]
     assert isinstance(properties, dict)
@@ -111,7 +111,7 @@ def _without_defaults(schema: JsonDict) -> None:
 class UpdateAssistant(_Common):
     """Changes of an assistant: only what is named. A config block is replaced whole."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults)
     example: ClassVar[Mapping[str, Any]] = {
         "first_message": "Bakery Jansen, good morning.",
         "speech_config": {"end_call_phrases": ["good bye"]},

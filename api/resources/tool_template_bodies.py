@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
@@ -278,39 +278,3 @@ class ToolTemplateView(View):
             server_url=server.get("url") or config.get("url"),
             server_secret=server.get("secret"),
         )
-
-
-class ToolTemplateAnswer(View):
-    """A template, under the envelopes of every generation of clients."""
-
-    example: ClassVar[Mapping[str, Any]] = {
-        "tool_template": ToolTemplateView.example,
-        "toolTemplate": ToolTemplateView.example,
-    }
-
-    tool_template: ToolTemplateView
-    older: ToolTemplateView = Field(alias="toolTemplate")
-
-    @classmethod
-    def of(cls, record: ToolTemplateRecord) -> Self:
-        """Put a template into both envelopes."""
-        view = ToolTemplateView.of(record)
-        return cls.showing(None, tool_template=view, older=view)
-
-
-class ToolTemplates(View):
-    """Templates, under the envelopes of every generation of clients."""
-
-    example: ClassVar[Mapping[str, Any]] = {
-        "tool_templates": [ToolTemplateView.example],
-        "toolTemplates": [ToolTemplateView.example],
-    }
-
-    tool_templates: list[ToolTemplateView]
-    older: list[ToolTemplateView] = Field(alias="toolTemplates")
-
-    @classmethod
-    def of(cls, records: Sequence[ToolTemplateRecord]) -> Self:
-        """Put templates into both envelopes."""
-        views = [ToolTemplateView.of(record) for record in records]
-        return cls.showing(None, tool_templates=views, older=views)

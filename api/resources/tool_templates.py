@@ -6,48 +6,50 @@ from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
 from api.resources.tool_template_bodies import (
     CreateToolTemplate,
-    ToolTemplateAnswer,
-    ToolTemplates,
+    ToolTemplateView,
     UpdateToolTemplate,
 )
 from api.resources.tool_template_reading import read_template
 from db.templates import TOOL_TEMPLATES
 
+ONE = {"envelope": "tool_template", "older_envelope": "toolTemplate"}
+MANY = {"envelope": "tool_templates", "older_envelope": "toolTemplates"}
 tool_templates = Endpoints("Tool templates")
 
 
-@tool_templates.add("GET", "/tool-templates", "List tool templates, newest first")
-async def list_tool_templates(asked: Asked) -> ToolTemplates:
+@tool_templates.add("GET", "/tool-templates", "List tool templates, newest first", **MANY)
+async def list_tool_templates(asked: Asked) -> list[ToolTemplateView]:
     """All of the organisation, under both spellings of the envelope."""
-    return ToolTemplates.of(await TOOL_TEMPLATES.list(asked.connection, asked.organisation_id))
+    records = await TOOL_TEMPLATES.list(asked.connection, asked.organisation_id)
+    return [ToolTemplateView.of(record) for record in records]
 
 
-@tool_templates.add("POST", "/tool-templates", "Create a tool template", status=201)
-async def create_tool_template(asked: Asked, body: CreateToolTemplate) -> ToolTemplateAnswer:
+@tool_templates.add("POST", "/tool-templates", "Create a tool template", status=201, **ONE)
+async def create_tool_template(asked: Asked, body: CreateToolTemplate) -> ToolTemplateView:
     """Assistants take copies of it: `tool_config` goes into `llm_config.tools`."""
     values = read_template(body, None, asked.parts.outgoing)
-    return ToolTemplateAnswer.of(
+    return ToolTemplateView.of(
         await TOOL_TEMPLATES.create(asked.connection, asked.organisation_id, values)
     )
 
 
-@tool_templates.add("GET", "/tool-templates/{template_id}", "Read a tool template")
-async def show_tool_template(asked: Asked, template_id: str) -> ToolTemplateAnswer:
+@tool_templates.add("GET", "/tool-templates/{template_id}", "Read a tool template", **ONE)
+async def show_tool_template(asked: Asked, template_id: str) -> ToolTemplateView:
     """One of the organisation."""
-    return ToolTemplateAnswer.of(
+    return ToolTemplateView.of(
         await TOOL_TEMPLATES.get(asked.connection, asked.organisation_id, template_id)
     )
 
 
-@tool_templates.add("PATCH", "/tool-templates/{template_id}", "Change a tool template")
+@tool_templates.add("PATCH", "/tool-templates/{template_id}", "Change a tool template", **ONE)
 async def update_tool_template(
     asked: Asked, template_id: str, body: UpdateToolTemplate
-) -> ToolTemplateAnswer:
+) -> ToolTemplateView:
     """Only named fields change; assistants that copied the template keep what they have."""
     place = (asked.connection, asked.organisation_id, template_id)
     stored = await TOOL_TEMPLATES.get(*place, lock=True)
     values = read_template(body, stored, asked.parts.outgoing)
-    return ToolTemplateAnswer.of(await TOOL_TEMPLATES.update(*place, values))
+    return ToolTemplateView.of(await TOOL_TEMPLATES.update(*place, values))
 
 
 @tool_templates.add("DELETE", "/tool-templates/{template_id}", "Delete a tool template")

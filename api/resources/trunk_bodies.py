@@ -17,6 +17,7 @@ from pydantic.config import JsonDict, JsonValue
 
 from api.bodies import Body, refusal
 from api.kinds import E164, Timestamp, Uuid
+from api.resources.assistant_bodies import without_defaults
 from api.resources.trunk_addresses import (
     Transport,
     TrunkAddress,
@@ -131,10 +132,20 @@ _NO_PLACE.update(dict.fromkeys(_SPELLINGS, False))
 _NONE: JsonValue = {"properties": _NO_PLACE}
 
 
+def _with_an_address(schema: JsonDict) -> None:
+    without_defaults(schema)
+    schema["oneOf"] = _ONE
+
+
+def _with_or_without(schema: JsonDict) -> None:
+    without_defaults(schema)
+    schema["oneOf"] = [*_ONE, _NONE]
+
+
 class CreateTrunk(_Common):
     """A new trunk: a name, and an address in one of its spellings."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": _ONE})
+    model_config = ConfigDict(json_schema_extra=_with_an_address)
     example: ClassVar[Mapping[str, Any]] = _EXAMPLE
 
     name: Plain
@@ -143,7 +154,7 @@ class CreateTrunk(_Common):
 class UpdateTrunk(_Common):
     """Changes of a trunk: only what is named; null clears."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [*_ONE, _NONE]})
+    model_config = ConfigDict(json_schema_extra=_with_or_without)
     example: ClassVar[Mapping[str, Any]] = {"address": ["sip1.example.com", "sip2.example.com"]}
 
     name: Plain = ""
