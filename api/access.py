@@ -69,3 +69,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["X-RateLimit-Remaining"] = str(window.remaining)
     response.headers["X-RateLimit-Reset"] = str(window.reset_unix_s)
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "-")
+    if request.content.exception() is not None:
+        # The rest of a body that cannot be unpacked: aiohttp would read on, and fail again.
+        response.force_close()
+        response.headers["Connection"] = "close"
+        request.content.feed_eof()

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from api import docs, problems
+from api import docs, health, problems
 from api.access import access, add_headers
+from api.authentication import count_strays
 from api.endpoints import Endpoint, routes_of
-from api.health import ROUTES
 from api.openapi import PREFIX, build_document
 from api.parts import DOCUMENT, PARTS, Parts
 from api.resources.analysis_templates import analysis_templates
@@ -74,6 +74,8 @@ def build_app(parts: Parts) -> web.Application:
     app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[access])
     app[PARTS] = parts
     problems.install(app)
+    health.install(app)
+    app.middlewares.append(count_strays)
 
     async def close_http(_: web.Application) -> None:
         await parts.http.close()
@@ -88,7 +90,7 @@ def build_app(parts: Parts) -> web.Application:
     endpoints = all_endpoints()
     document = build_document(endpoints, parts.catalogue, parts.version)
     app[DOCUMENT] = json.dumps(document).encode()
-    app.add_routes(ROUTES)
+    app.add_routes(health.ROUTES)
     app.add_routes(docs.ROUTES)
     app.add_routes(routes_of(endpoints, PREFIX))
     app.add_routes(routes_of(web_calls.all, "/v1"))  # a second address of the public contract

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from math import ceil
 from typing import Literal
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from api.access import PERIOD, WINDOW, Window
 from api.parts import ORGANISATION_ID, PARTS
@@ -77,3 +79,15 @@ async def authenticate(request: web.Request) -> Caller:
             Problem(429, "rate_limit_exceeded", "rate_limit_error", message, retry_after_s=wait_s)
         )
     return Caller(admission.organisation_id, admission.key_id, admission.scopes)
+
+
+@web.middleware
+async def count_strays(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count requests that no endpoint serves, too: their answers tell the limit of the key."""
+    if request.match_info.http_exception is not None and "Authorization" in request.headers:
+        try:
+            await authenticate(request)
+        except Refused as refused:
+            if refused.problem.status != HTTPStatus.UNAUTHORIZED:
+                raise  # whoever has no key is told about the path
+    return await handler(request)

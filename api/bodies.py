@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar, get_args
 
@@ -18,6 +19,8 @@ from sovereign_ari.errors import InvalidRequest
 
 DEEPEST = 32
 EXACT = 2**53  # below it every whole number has a float of its own (IEEE 754)
+_TOO_DEEP = f"the body is nested more than {DEEPEST} levels deep"
+_LONGEST_NAME = 80  # of a field, in a message
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -100,10 +103,13 @@ def parse_json(raw: bytes) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidRequest(f"the body is not JSON ({where}: {error.msg})") from error
     except RecursionError as error:
-        raise InvalidRequest("the body is nested too deeply") from error
+        raise InvalidRequest(_TOO_DEEP) from error
     except ValueError as error:  # an integer of thousands of digits
-        raise InvalidRequest("the body holds a number that is too long") from error
-    _check(data, 0)
+        most = sys.get_int_max_str_digits()
+        raise InvalidRequest(
+            f"the body holds a number that is too long: {most} digits at most"
+        ) from error
+    _check(data, ())
     return data
 
 
@@ -119,19 +125,23 @@ def _finite(text: str) -> float:
     return int(number) if number.is_integer() and abs(number) < EXACT else number
 
 
-def _check(value: Any, depth: int) -> None:
-    if depth > DEEPEST:
-        raise InvalidRequest(f"the body is nested more than {DEEPEST} levels deep")
+def _check(value: Any, path: tuple[int | str, ...]) -> None:
+    """Refuse what is too deep or holds a text that PostgreSQL cannot."""
+    if len(path) > DEEPEST:
+        raise InvalidRequest(_TOO_DEEP)
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
-            raise InvalidRequest("a text holds a NUL character or half a surrogate pair")
+            what = "a text holds a NUL character or half a surrogate pair"
+            raise refusal([f"{path_of(path)}: {what}"])
     elif isinstance(value, list):
-        for item in value:
-            _check(item, depth + 1)
+        for number, item in enumerate(value):
+            _check(item, (*path, number))
     elif isinstance(value, dict):
         for key, item in value.items():
-            _check(key, depth + 1)
-            _check(item, depth + 1)
+            if _UNSTORABLE.search(key):
+                what = "the name of a field holds a NUL character or half a surrogate pair"
+                raise refusal([f"{path_of(path)}: {what}"])
+            _check(item, (*path, key[:_LONGEST_NAME]))
 
 
 def parse(model: type[_Model], data: Mapping[str, Any]) -> _Model:

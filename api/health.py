@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import asyncpg
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -53,23 +54,62 @@ class HealthView(BaseModel):
     checks: Checks
 
 
-async def _check_database(request: web.Request) -> tuple[Check, bool]:
-    """Ask the database something; also say whether its schema is ours."""
-    began_s = time.monotonic()
-    try:
-        async with asyncio.timeout(CHECK_DEADLINE_S):
-            async with request.app[PARTS].pool.acquire() as connection:
+class Probe:
+    """Asks the database something, once at a time, and waits for it no longer than a deadline.
+
+    A server that stands still also holds up whoever gives up on it: to cancel a statement takes
+    another connection. So a question is not cancelled, and until it is answered, or given up by
+    the pool, it is the answer to those who ask.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._asking: asyncio.Task[tuple[Check, bool]] | None = None
+
+    async def ask(self) -> tuple[Check, bool]:
+        """Whether and how fast the database answers, and whether its schema is ours."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(), name="health")
+        asking = self._asking
+        await asyncio.wait({asking}, timeout=CHECK_DEADLINE_S)
+        return asking.result() if asking.done() else (_AWAY, False)
+
+    async def _ask(self) -> tuple[Check, bool]:
+        began_s = time.monotonic()
+        try:
+            async with self._pool.acquire() as connection:
                 applied = await count_applied(connection)
-    except UNAVAILABLE:
-        return Check(status="error", latency_ms=None), False
-    latency_ms = round((time.monotonic() - began_s) * 1000)
-    return Check(status="ok", latency_ms=latency_ms), applied >= len(load_migrations())
+        except UNAVAILABLE:
+            return _AWAY, False
+        latency_ms = round((time.monotonic() - began_s) * 1000)
+        return Check(status="ok", latency_ms=latency_ms), applied >= len(load_migrations())
+
+    async def close(self) -> None:
+        """End a question that is still asked."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking}, timeout=CHECK_DEADLINE_S)
+
+
+_AWAY = Check(status="error", latency_ms=None)
+_PROBE = web.AppKey("_PROBE", Probe)
+
+
+def install(app: web.Application) -> None:
+    """Prepare an application, which has its parts, for the routes here."""
+    probe = Probe(app[PARTS].pool)
+
+    async def close(_: web.Application) -> None:
+        await probe.close()
+
+    app[_PROBE] = probe
+    app.on_cleanup.append(close)
 
 
 async def health(request: web.Request) -> web.Response:
     """The documented health check."""
     parts = request.app[PARTS]
-    check, _ = await _check_database(request)
+    check, _ = await request.app[_PROBE].ask()
     view = HealthView(
         status=check.status,
         timestamp=parts.now(),
@@ -90,7 +130,7 @@ async def alive(_: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """The database answers and has every migration this process knows."""
-    check, migrated = await _check_database(request)
+    check, migrated = await request.app[_PROBE].ask()
     ok = check.status == "ok" and migrated
     body = {"status": "ok" if ok else "error", "database": check.status, "migrated": migrated}
     return web.Response(
