@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -189,6 +190,31 @@ async def test_a_value_that_does_not_open_is_named_and_fails_the_command(
     assert code == 1
     assert f"does not open: byok_keys.secret {owner} xai" in out
     assert "did not open and stay as they are: 1" in err
+
+
+async def test_a_rotation_that_is_interrupted_says_how_to_go_on(
+    shell: Shell, connection: asyncpg.Connection, database_url: str
+) -> None:
+    owner = await store(connection, shell, openai="sk-1", xai="sk-2")
+    other = await connect(database_url, application_name="tests")
+    async with connection.transaction():
+        await connection.execute("SELECT FROM byok_keys WHERE provider = 'xai' FOR UPDATE")
+        process = await shell.start("keys", "rotate-master")
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        async with asyncio.timeout(30):
+            while not await other.fetchval(waiting):  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, _ = await process.communicate()
+    assert process.returncode == 130
+    assert b"go on with `sovereign keys rotate-master --resume`" in out
+    code, text, _ = await shell.run("keys", "rotate-master", "--resume")
+    assert code == 0
+    assert "sealed again in all: 2" in text  # the batch was undone whole
+    assert len(read_keys(shell.file)) == 2
+    opened = open_keys(load_vault(shell.file), owner, await sealed_keys(other, owner))
+    assert opened == {"openai": "sk-1", "xai": "sk-2"}
+    await other.close()
 
 
 # Processes that begin.
