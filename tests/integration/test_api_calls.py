@@ -16,6 +16,7 @@ from tests.support.rows import a_call_id, an_assistant, answered, closed, later,
 
 PATH = "/api/v1/calls"
 NUMBER = "+31201234567"
+OTHERS = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -180,9 +181,66 @@ async def test_a_plus_sign_that_became_a_space_is_understood(api: Api, when: str
     assert status == 200
 
 
+async def test_older_names_of_filters_are_understood(api: Api) -> None:
+    async with api.pool.acquire() as connection:
+        assistant = await an_assistant(connection, api.organisation_id)
+    mine, other = a_call_id(1), a_call_id(2)
+    await write(
+        api,
+        opened(api.organisation_id, mine, assistant_id=assistant.id, caller="+32470000000"),
+        opened(api.organisation_id, other),
+    )
+    assert await found(api, agent_id=assistant.id) == [mine]
+    assert await found(api, agent_id=assistant.id, assistant_id=assistant.id.upper()) == [mine]
+    assert await found(api, number="+32470000000") == [mine]
+    status, body = await api.ask("GET", f"{PATH}?phone_number=+32470000000")  # a space, then
+    assert (status, body["pagination"]["total"]) == (200, 1)
+
+
+async def test_a_page_may_be_a_thousand_calls_and_begin_within_a_day(api: Api) -> None:
+    ids = [a_call_id(number) for number in range(1100)]
+    calls = [
+        opened(api.organisation_id, call, at=later(number * 60 // 7 * 7))
+        for number, call in enumerate(ids)
+    ]
+    await write(api, *calls)
+    newest_first = ids[::-1]
+    for limit, offset in ((1000, 0), (1000, 333), (100, 1095), (1, 1099), (5, 1100)):
+        query = {"limit": str(limit), "offset": str(offset)}
+        _, body = await api.ask("GET", PATH, params=query)
+        assert [call["id"] for call in body["calls"]] == newest_first[offset : offset + limit]
+        assert body["pagination"] == {"total": 1100, "limit": limit, "offset": offset}
+
+
+async def test_a_call_whose_numbers_and_content_are_gone_is_still_listed(api: Api) -> None:
+    await write(api, opened(api.organisation_id), turn(0, None, "Good day."), closed())
+    async with api.pool.acquire() as connection:
+        await connection.execute("DELETE FROM turns")
+        await connection.execute("UPDATE calls SET caller = NULL, content_erased_at = now()")
+    assert await found(api, phone_number="+31612345678") == []
+    _, body = await api.ask("GET", PATH, params={"phone_number": NUMBER})
+    (call,) = body["calls"]
+    assert (call["caller_phone"], call["assistant_phone"], call["messages"]) == (
+        None,
+        NUMBER,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["connecting", "ringing", "in-progress", "ended", "ended-with-error", "failed", "transferred",
+     "rejected", "insufficient-credits"],
+)  # fmt: skip
+async def test_every_documented_status_is_a_filter(api: Api, status: str) -> None:
+    assert await found(api, status=status) == []
+
+
 @pytest.mark.parametrize(
     ("query", "line"),
     [
+        (f"agent_id={OTHERS}&assistant_id={OTHERS[:-1]}1", "assistant_id and agent_id have"),
+        ("number=%2B31612345678&phone_number=%2B31612345679", "phone_number and number have"),
         ("limit=0", "limit: "),
         ("limit=1001", "limit: "),
         ("limit=ten", "limit: is not a whole number"),
