@@ -22,7 +22,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 E164_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 # Controls and spaces by number: every dialect of regular expressions has its own idea of `\s`.
 _GAPS = r"\x00-\x20\x7f-\xa0"
-HTTP_URL_PATTERN = rf"^https?://[^{_GAPS}/?#]+[^{_GAPS}]*$"
+HTTP_URL_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://[^{_GAPS}/?#]+[^{_GAPS}]*$"
 # What is accepted everywhere. The operator may allow more: see `OutgoingPolicy`.
 _PUBLIC_URL_PATTERN = (
     r"^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}"

@@ -184,18 +184,31 @@ def _response(
 
 def _links(endpoint: Endpoint, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """What can be done next with what was just created."""
-    if endpoint.method != "POST" or endpoint.status != HTTPStatus.CREATED:
+    where = _where_the_id_is(endpoint)
+    if endpoint.method != "POST" or endpoint.status != HTTPStatus.CREATED or where is None:
         return {}
-    where = "$response.body#" + (f"/{endpoint.envelope}/id" if endpoint.envelope else "/id")
     inherited = {name: f"$request.path.{name}" for name in endpoint.parameters}
     return {
         other.name: {
             "operationId": other.name,
-            "parameters": {**inherited, other.parameters[-1]: where},
+            "parameters": {**inherited, other.parameters[-1]: f"$response.body#{where}"},
         }
         for other in endpoints
-        if other.path == f"{endpoint.path}/{{{other.parameters[-1] if other.parameters else ''}}}"
+        if other.parameters
+        and other.path.startswith(f"{endpoint.path}/{{{other.parameters[-1]}}}")
     }
+
+
+def _where_the_id_is(endpoint: Endpoint) -> str | None:
+    """A JSON pointer to the id in an answer, None when there is none to go on with."""
+    if endpoint.envelope is not None:
+        return f"/{endpoint.envelope}/id"
+    example = example_of(endpoint.answer) or {}
+    for name in ("id", "call_id"):
+        if name in example:
+            return f"/{name}"
+    inside = [name for name, value in example.items() if isinstance(value, dict) and "id" in value]
+    return f"/{inside[0]}/id" if inside else None
 
 
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:

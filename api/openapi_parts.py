@@ -129,6 +129,9 @@ def example_of(answer: Any) -> Any:
     if get_origin(answer) is list:
         one = example_of(get_args(answer)[0])
         return None if one is None else [one]
+    for kind in get_args(answer):
+        if (found := example_of(kind)) is not None:
+            return found
     return dict(example) if (example := getattr(answer, "example", None)) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -66,32 +67,54 @@ async def _contents(pool: asyncpg.Pool) -> dict[str, list[str]]:
         }
 
 
+BY_HAND = {
+    # What the API makes only after somebody else's server has answered.
+    "/chats": "INSERT INTO chats (organisation_id) VALUES ($1) RETURNING id",
+    "/mcp-servers": "INSERT INTO mcp_servers"
+    " (organisation_id, name, url, transport, timeout_seconds)"
+    " VALUES ($1, 'Tools', 'https://mcp.example.com', 'sse', 20) RETURNING id",
+}
+
+
 async def _furnish(api: Api) -> dict[str, str]:
-    """Create one of everything for a tenant; give the ids by their names in paths."""
-    ids = {"call_id": str(a_call_id())}
+    """Create one of everything for a tenant; give the ids by the paths of their lists."""
+    ids = {"/calls": str(a_call_id())}
     async with api.pool.acquire() as connection:
         await write_entries(connection, [opened(api.organisation_id), answered(), closed()])
+        for path, statement in BY_HAND.items():
+            ids[path] = str(await connection.fetchval(statement, api.organisation_id))
+    lists = {endpoint.path.rpartition("/{")[0] for endpoint in WITH_ID if endpoint.path[-1] == "}"}
     for endpoint in all_endpoints():
-        others = [other for other in WITH_ID if other.path.startswith(f"{endpoint.path}/{{")]
-        if endpoint.method != "POST" or not others or endpoint.alias:
+        if endpoint.method != "POST" or endpoint.path not in lists or endpoint.path in ids:
             continue
-        ids_now = ids | {"assistant_id": ids.get("assistant_id", NOBODY)}
-        body = _refer(body_of(endpoint), ids_now)
-        status, answer = await api.ask("POST", PREFIX + endpoint.path.format(**ids_now), body)
+        body = _refer(body_of(endpoint), ids)
+        if endpoint.path.endswith("/leads"):
+            body["phone_number"] = "+31612345999"  # the campaign's example has its own leads
+        status, answer = await api.ask("POST", path_of(endpoint, ids), body)
         assert status == 201, (endpoint.path, answer)
-        made = answer[endpoint.envelope] if endpoint.envelope else answer
-        ids[others[0].parameters[-1]] = made["id"]
+        made = answer if "id" in answer else next(iter(answer.values()))
+        ids[endpoint.path] = made["id"]
+    assert lists <= set(ids)
     return ids
 
 
+def path_of(endpoint: Endpoint, ids: dict[str, str]) -> str:
+    """The path with each name replaced by the id of what stands in the list before it."""
+    path, before = endpoint.path, endpoint.path
+    for name in endpoint.parameters:
+        where = before.partition(f"/{{{name}}}")[0]
+        path = path.replace(f"{{{name}}}", ids.get(where, NOBODY))
+    return PREFIX + path
+
+
 REFERENCES = {
-    "assistant_id": "assistant_id",
-    "agent_id": "assistant_id",
-    "transfer_trunk_id": "trunk_id",
-    "workflow_id": "workflow_id",
-    "number_id": "number_id",
+    "assistant_id": "/assistants",
+    "agent_id": "/assistants",
+    "transfer_trunk_id": "/sip-trunks",
+    "workflow_id": "/workflows",
+    "number_id": "/numbers",
 }
-"""Keys in bodies, and the names in paths of what they refer to."""
+"""Keys in bodies, and where what they refer to is listed."""
 
 
 def _refer(body: Any, ids: dict[str, str]) -> Any:
@@ -114,19 +137,21 @@ def _refer(body: Any, ids: dict[str, str]) -> Any:
 
 async def test_no_key_reads_or_changes_anything_of_another_tenant(api: Api) -> None:
     ids = await _furnish(api)
-    assert {name for endpoint in WITH_ID for name in endpoint.parameters} == set(ids)
     before = await _contents(api.pool)
     assert all(rows for name, rows in before.items() if name in ("assistants", "sip_trunks"))
     stranger = await api.another_tenant()
     for endpoint in WITH_ID:
-        path = PREFIX + endpoint.path.format(**ids)
+        path = path_of(endpoint, ids)
+        assert NOBODY not in path
         status, answer = await stranger.ask(endpoint.method, path, body_of(endpoint))
         assert status == 404, (_name(endpoint), status, answer)
     for endpoint in all_endpoints():
-        if endpoint.method == "GET" and not endpoint.parameters and endpoint.query is None:
-            _, answer = await stranger.ask("GET", PREFIX + endpoint.path)
-            text = json.dumps(answer)
-            assert not [name for name, one in ids.items() if one in text], _name(endpoint)
+        if endpoint.method == "GET" and not endpoint.parameters and not endpoint.detached:
+            query = "?assistant_id=" + ids["/assistants"] if "context" in endpoint.path else ""
+            _, answer = await stranger.ask("GET", PREFIX + endpoint.path + query)
+            text = json.dumps(answer.get("message") or answer)
+            if not query:
+                assert not [path for path, one in ids.items() if one in text], _name(endpoint)
     assert await _contents(api.pool) == before
 
 
@@ -165,30 +190,43 @@ def _wrong_bodies(good: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     yield "too large", b'{"name": "' + b"a" * (2 * 1024 * 1024) + b'"}'
     yield "an unknown key", json.dumps({**good, "nmae_of_it": 1}).encode()
     for key, value in good.items():
-        for other in (12.5, "\u202e'; DROP TABLE calls; --{{7*7}}${7*7}", [], {"a": 1}, True):
+        others: tuple[Any, ...] = (
+            12.5,
+            "\u202e'; DROP TABLE calls; --{{7*7}}${7*7}",
+            [],
+            {"a": 1},
+            True,
+        )
+        for other in others:
             if type(other) is not type(value) and not (
                 isinstance(other, dict) and isinstance(value, dict)
             ):
                 yield f"{key} is {other!r}", json.dumps({**good, key: other}).encode()
 
 
-@pytest.mark.parametrize("endpoint", WITH_BODY, ids=_name)
-async def test_a_wrong_body_is_refused_with_the_reason_and_changes_nothing(
-    api: Api, endpoint: Endpoint
-) -> None:
+async def test_a_wrong_body_is_refused_with_the_reason_and_changes_nothing(api: Api) -> None:
     ids = await _furnish(api)
-    path = PREFIX + endpoint.path.format(**ids)
+    for endpoint in WITH_BODY:
+        await _send_wrong_bodies(api, endpoint, path_of(endpoint, ids))
+
+
+async def _send_wrong_bodies(api: Api, endpoint: Endpoint, path: str) -> None:
     before = await _counts(api.pool)
     for name, body in _wrong_bodies(body_of(endpoint)):
         async with api.client.request(
-            endpoint.method, path, data=body, headers={"Authorization": f"Bearer {api.key}"}
+            endpoint.method,
+            path,
+            data=io.BytesIO(body),
+            headers={"Authorization": f"Bearer {api.key}"},
         ) as response:
             answer = await response.json()
-            if response.status < 300:
-                assert " is " in name, (name, answer)  # some fields take several types
-                before = await _counts(api.pool)
-                continue
-            assert 400 <= response.status < 500, (name, response.status, answer)
-            assert answer["message"] == answer["error"]["message"]
-            assert len(answer["message"]) > 8, (name, answer)
-    assert await _counts(api.pool) == before
+        what = (_name(endpoint), name, response.status, answer)
+        if response.status < 300:
+            # Some fields take several types, and some operations need no body at all.
+            assert " is " in name or name == "nothing", what
+            before = await _counts(api.pool)
+            continue
+        assert 400 <= response.status < 500, what
+        assert answer["message"] == answer["error"]["message"], what
+        assert len(answer["message"]) > 8, what
+    assert await _counts(api.pool) == before, _name(endpoint)

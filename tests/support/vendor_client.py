@@ -91,12 +91,12 @@ class VendorClient:
         """One operation; `path` is encoded already."""
         url = self._base + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body)
-        for attempt in range(RETRIES + 1):
-            status, headers, raw = await self._send(method, url, data)
-            again = status == 429 or (status >= 500 and method in _SAFE_TO_REPEAT)
-            if not again or attempt == RETRIES:
+        status, headers, raw = await self._send(method, url, data)
+        for attempt in range(RETRIES):
+            if not (status == 429 or (status >= 500 and method in _SAFE_TO_REPEAT)):
                 break
             await self._wait(headers.get("Retry-After"), attempt)
+            status, headers, raw = await self._send(method, url, data)
         if status == 204:
             return None
         answer = json.loads(raw)
