@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
 
@@ -57,6 +57,36 @@ class LatencyView(BaseModel):
 class TurnView(View):
     """One exchange. Offsets are milliseconds from the answer."""
 
+    example: ClassVar[Mapping[str, Any]] = {
+        "number": 1,
+        "at": "2026-01-01T12:00:05.900Z",
+        "user": "When are you open?",
+        "agent": "From nine to five. On Sundays we are closed.",
+        "heard": "From nine to five.",
+        "interrupted": True,
+        "tool_calls": [],
+        "models": {"stt": "deepgram/nova-3", "llm": "openai/gpt-5.4", "tts": "elevenlabs/rachel"},
+        "usage": {"input_tokens": 412, "output_tokens": 14, "characters": 44},
+        "error": None,
+        "user_stopped_ms": 4000,
+        "turn_ended_ms": 4400,
+        "stt_final_ms": 4150,
+        "llm_first_token_ms": 4700,
+        "first_sentence_ms": 4900,
+        "tts_first_byte_ms": 5100,
+        "first_packet_ms": 5120,
+        "reply_ended_ms": 5900,
+        "latency": {
+            "endpoint_ms": 400,
+            "stt_ms": 150,
+            "llm_ms": 300,
+            "first_sentence_ms": 200,
+            "tts_ms": 200,
+            "playout_ms": 20,
+            "voice_to_voice_ms": 1120,
+        },
+    }
+
     number: int
     at: Timestamp
     user: str | None
@@ -91,6 +121,28 @@ class TurnView(View):
 
 class TimelineView(View):
     """How a call went. `cause` is the Q.850 code of the caller's leg."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "call_id": "call-inbound-01kdw5zg80fvq2e4m7h9a3n6tr",
+        "status": "ended",
+        "end_reason": "user_hangup",
+        "cause": 16,
+        "controller": "sovereign",
+        "codec": "ulaw",
+        "created_at": "2026-01-01T12:00:00.000Z",
+        "answered_at": "2026-01-01T12:00:01.000Z",
+        "ended_at": "2026-01-01T12:01:01.000Z",
+        "events": [
+            {
+                "at": "2026-01-01T12:00:03.500Z",
+                "offset_ms": 2500,
+                "kind": "dtmf",
+                "detail": {"digit": "5"},
+            }
+        ],
+        "turns": [TurnView.example],
+        "media": {"received": 2900, "lost": 2},
+    }
 
     call_id: str
     status: str

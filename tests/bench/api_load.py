@@ -3,7 +3,7 @@
 One API process as shipped, on PostgreSQL as `sovereign up` configures it, with 100,000 calls.
 Requests begin at their own times, whether or not earlier ones are answered, and are measured from
 those times. First one operation alone, then all mixed. Prints a table and writes
-`results/api_load.json`.
+`results/api_load.json`. *CPU* is that of the processes, in milliseconds per request.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; shares of a run's requests, and of a core, are in percent."""
+    """One line of the table; `share` is of a run's requests, in percent, CPU per request."""
 
     run: str
     operation: str
@@ -54,8 +54,8 @@ class Row:
     p50_ms: float
     p95_ms: float
     max_ms: float
-    api_cpu: float
-    postgres_cpu: float
+    api_cpu_ms: float
+    postgres_cpu_ms: float
 
 
 def operations(assistant_id: str) -> list[Operation]:
@@ -99,9 +99,8 @@ async def run(world: World, name: str, chosen: Sequence[Operation], per_second: 
             for number in range(int(per_second * SECONDS))
         ]
         took = await asyncio.gather(*(send(session, world, each, at_s) for each, at_s in jobs))
-        took_s = time.perf_counter() - begun_s
         api, postgres = (
-            round(100 * (after - before) / took_s, 1)
+            round(1000 * (after - before) / len(jobs), 2)
             for after, before in zip(world.cpu_s(), begun, strict=True)
         )
     for (operation, _), ms in zip(jobs, took, strict=True):
@@ -114,8 +113,8 @@ async def run(world: World, name: str, chosen: Sequence[Operation], per_second: 
             p50_ms=percentile(ms, 50),
             p95_ms=percentile(ms, 95),
             max_ms=round(max(ms), 1),
-            api_cpu=api,
-            postgres_cpu=postgres,
+            api_cpu_ms=api,
+            postgres_cpu_ms=postgres,
         )
         for operation, ms in times.items()
     ]
@@ -141,8 +140,8 @@ def report(rows: list[Row], machine: str, per_second: int) -> None:
     titles = ("share", "p50 ms", "p95 ms", "max ms", "API CPU", "PG CPU")
     print(f"{'run':6} {'operation':22}" + "".join(f"{title:>9}" for title in titles))
     for row in rows:
-        values = (f"{row.share}%", row.p50_ms, row.p95_ms, row.max_ms, f"{row.api_cpu}%",
-                  f"{row.postgres_cpu}%")  # fmt: skip
+        values = (f"{row.share}%", row.p50_ms, row.p95_ms, row.max_ms, row.api_cpu_ms,
+                  row.postgres_cpu_ms)  # fmt: skip
         over = "  over" if row.p95_ms > BUDGET_MS else ""
         print(f"{row.run:6} {row.operation:22}" + "".join(f"{v!s:>9}" for v in values) + over)
     RESULTS.mkdir(exist_ok=True)
