@@ -143,6 +143,30 @@ CREATE FUNCTION public.take_place(subject text, allowed integer, period interval
               w.hits[greatest(1, cardinality(w.hits) - $2 + 1)] + $3
 $_$;
 
+CREATE FUNCTION public.tell_of_status() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.status <> 'in-progress' AND NEW.ended_at IS NULL THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO webhook_deliveries (call_id, number, event, url, facts)
+    SELECT NEW.id,
+           (SELECT coalesce(max(number), 0) + 1 FROM webhook_deliveries WHERE call_id = NEW.id),
+           'status-update', webhook_url,
+           jsonb_strip_nulls(jsonb_build_object(
+               'status', NEW.status, 'error', NEW.error, 'end_reason', NEW.end_reason))
+      FROM call_reports
+     WHERE call_id = NEW.id AND 'status-update' = ANY (webhook_events);
+    IF NEW.ended_at IS NOT NULL THEN
+        UPDATE call_reports SET state = 'due', due_at = now()
+         WHERE call_id = NEW.id AND state = 'open';
+    END IF;
+    PERFORM pg_notify('sovereign_work', '');
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.wall_off(walled regclass, mine text DEFAULT 'organisation_id = current_organisation()'::text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -286,6 +310,27 @@ CREATE TABLE public.call_notes (
     CONSTRAINT call_notes_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 64)))
 );
 
+CREATE TABLE public.call_reports (
+    call_id text NOT NULL,
+    number_name text,
+    assistant jsonb NOT NULL,
+    webhook_url text,
+    webhook_secret text,
+    webhook_events text[] DEFAULT '{}'::text[] NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    summary text,
+    analysis text,
+    due_at timestamp with time zone,
+    taken integer DEFAULT 0 NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    CONSTRAINT call_reports_analysis_check CHECK ((analysis = ANY (ARRAY['written'::text, 'failed'::text, 'skipped'::text]))),
+    CONSTRAINT call_reports_assistant_check CHECK ((jsonb_typeof(assistant) = 'object'::text)),
+    CONSTRAINT call_reports_check CHECK (((webhook_url IS NOT NULL) OR (webhook_events = '{}'::text[]))),
+    CONSTRAINT call_reports_check1 CHECK (((state <> 'due'::text) OR (due_at IS NOT NULL))),
+    CONSTRAINT call_reports_state_check CHECK ((state = ANY (ARRAY['open'::text, 'due'::text, 'done'::text]))),
+    CONSTRAINT call_reports_summary_check CHECK ((summary = ANY (ARRAY['written'::text, 'failed'::text, 'skipped'::text])))
+);
+
 CREATE TABLE public.calls (
     id text NOT NULL,
     organisation_id uuid NOT NULL,
@@ -319,6 +364,9 @@ CASE direction
     WHEN 'outbound'::text THEN dialled
     ELSE caller
 END) STORED,
+    summary text,
+    analysis_result jsonb,
+    CONSTRAINT calls_analysis_result_check CHECK ((jsonb_typeof(analysis_result) = 'object'::text)),
     CONSTRAINT calls_cause_check CHECK (((cause >= 0) AND (cause <= 127))),
     CONSTRAINT calls_check CHECK (((ended_at IS NULL) = (status = ANY (ARRAY['connecting'::text, 'ringing'::text, 'in-progress'::text])))),
     CONSTRAINT calls_check1 CHECK (((ended_at IS NULL) = (end_reason IS NULL))),
@@ -606,7 +654,13 @@ CREATE TABLE public.webhook_deliveries (
     url text NOT NULL,
     state text DEFAULT 'pending'::text NOT NULL,
     created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
     CONSTRAINT webhook_deliveries_event_check CHECK ((event = ANY (ARRAY['assistant-request'::text, 'tool-calls'::text, 'status-update'::text, 'end-of-call-report'::text]))),
+    CONSTRAINT webhook_deliveries_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
     CONSTRAINT webhook_deliveries_number_check CHECK ((number >= 1)),
     CONSTRAINT webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'given_up'::text])))
 );
@@ -655,6 +709,9 @@ ALTER TABLE ONLY public.call_commands
 
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_pkey PRIMARY KEY (call_id, digest);
+
+ALTER TABLE ONLY public.call_reports
+    ADD CONSTRAINT call_reports_pkey PRIMARY KEY (call_id);
 
 ALTER TABLE ONLY public.calls
     ADD CONSTRAINT calls_pkey PRIMARY KEY (id);
@@ -766,6 +823,8 @@ CREATE INDEX call_counts_key ON public.call_counts USING btree (organisation_id,
 
 CREATE INDEX call_counts_unsettled ON public.call_counts USING btree (period) WHERE (NOT settled);
 
+CREATE INDEX call_reports_due_at_idx ON public.call_reports USING btree (due_at) WHERE (state = 'due'::text);
+
 CREATE INDEX calls_controller_idx ON public.calls USING btree (controller) WHERE (ended_at IS NULL);
 
 CREATE INDEX calls_live ON public.calls USING btree (organisation_id) INCLUDE (answered_at) WHERE (ended_at IS NULL);
@@ -830,6 +889,8 @@ CREATE INDEX web_calls_expires_at_idx ON public.web_calls USING btree (expires_a
 
 CREATE INDEX web_calls_organisation_id_idx ON public.web_calls USING btree (organisation_id);
 
+CREATE INDEX webhook_deliveries_due_at_idx ON public.webhook_deliveries USING btree (due_at) WHERE (state = 'pending'::text);
+
 CREATE INDEX workflow_mcp_servers_mcp_server_id_idx ON public.workflow_mcp_servers USING btree (mcp_server_id);
 
 CREATE INDEX workflows_organisation_id_created_at_id_idx ON public.workflows USING btree (organisation_id, created_at DESC, id DESC);
@@ -841,6 +902,8 @@ CREATE TRIGGER count_changed AFTER UPDATE ON public.calls REFERENCING OLD TABLE 
 CREATE TRIGGER count_none AFTER TRUNCATE ON public.calls FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls();
 
 CREATE TRIGGER count_removed AFTER DELETE ON public.calls REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls();
+
+CREATE TRIGGER tell_of_status AFTER UPDATE OF status ON public.calls FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.tell_of_status();
 
 ALTER TABLE ONLY public.analysis_templates
     ADD CONSTRAINT analysis_templates_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
@@ -862,6 +925,9 @@ ALTER TABLE ONLY public.byok_keys
 
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.call_reports
+    ADD CONSTRAINT call_reports_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.calls
     ADD CONSTRAINT calls_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
