@@ -64,8 +64,8 @@ CODES: dict[str, ErrorCode] = {
     ),
     "body_too_large": ErrorCode(413, "invalid_request_error", "Bodies are at most 1 MiB."),
     "idempotency_key_reused": ErrorCode(
-        422,
-        "invalid_request_error",
+        409,
+        "conflict_error",
         "The `Idempotency-Key` was used for another request within 24 hours.",
     ),
     "transfer_unavailable": ErrorCode(

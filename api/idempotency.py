@@ -97,9 +97,9 @@ async def _replay(asked: Asked, connection: asyncpg.Connection, attempt: Attempt
     if stored.fingerprint != attempt.fingerprint:
         raise Refused(
             Problem(
-                422,
+                409,
                 "idempotency_key_reused",
-                "invalid_request_error",
+                "conflict_error",
                 f"{HEADER} was used for another request within 24 hours",
                 param=HEADER,
             )

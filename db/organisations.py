@@ -19,7 +19,12 @@ WRITABLE = (
     "name", "content_retention_days", "metadata_retention_days", "webhook_url", "webhook_secret",
     "webhook_events",
 )  # fmt: skip
-SHOWN = ("id", *WRITABLE, "created_at", "updated_at")
+PERMISSION = (
+    "outbound_allowed_prefixes", "outbound_refused_prefixes", "outbound_concurrency",
+    "outbound_calls_per_second",
+)  # fmt: skip
+"""What the operator alone may change: a stolen key must not widen what it may call."""
+SHOWN = ("id", *WRITABLE, *PERMISSION, "created_at", "updated_at")
 _COLUMNS = ", ".join((*SHOWN, "is_operator", "parent_id"))
 
 
@@ -30,6 +35,7 @@ class OrganisationRecord:
     Attributes:
         content_retention_days: How long transcripts stay, None for ever.
         metadata_retention_days: How long numbers and events stay, None for ever.
+        outbound_allowed_prefixes: What may be called, None for every country.
     """
 
     id: str
@@ -41,6 +47,10 @@ class OrganisationRecord:
     webhook_url: str | None
     webhook_secret: str | None
     webhook_events: list[str] | None
+    outbound_allowed_prefixes: list[str] | None
+    outbound_refused_prefixes: list[str]
+    outbound_concurrency: int
+    outbound_calls_per_second: float
     created_at: datetime
     updated_at: datetime
 
@@ -163,7 +173,7 @@ async def update_organisation(
     Raises:
         NotFound: If there is none, or the transaction acts for another.
     """
-    assert values.keys() <= set(WRITABLE)
+    assert values.keys() <= {*WRITABLE, *PERMISSION}
     changes = [f"{name} = ${n}" for n, name in enumerate(values, start=2)]
     row = await connection.fetchrow(
         f"UPDATE organisations SET {', '.join([*changes, 'updated_at = now()'])}"

@@ -121,6 +121,10 @@ _SHOWN: dict[str, Any] = {
     "webhook_url": "https://example.com/hooks/calls",
     "webhook_secret": "wh_3f9a1c77",
     "webhook_events": ["end-of-call-report"],
+    "outbound_allowed_prefixes": ["+31", "+32"],
+    "outbound_refused_prefixes": ["+3190"],
+    "outbound_concurrency": 20,
+    "outbound_calls_per_second": 5.0,
     "created_at": _CREATED,
     "updated_at": _CREATED,
 }
@@ -155,7 +159,8 @@ class OrganisationView(_Counted):
 
     Minutes are not metered by this installation yet: `is_metered` is false, and the balance is a
     number that does not run out. Usage counts the seconds of answered calls since the first of
-    the month, 00:00 UTC, those of calls in progress too.
+    the month, 00:00 UTC, those of calls in progress too. What may be called, `outbound_*`, the
+    operator alone changes: `sovereign orgs permit`. Null for the allowed prefixes is every country.
     """
 
     example: ClassVar[Mapping[str, Any]] = _SHOWN
@@ -169,6 +174,10 @@ class OrganisationView(_Counted):
     webhook_url: str | None
     webhook_secret: str | None
     webhook_events: list[str] | None
+    outbound_allowed_prefixes: list[str] | None
+    outbound_refused_prefixes: list[str]
+    outbound_concurrency: int
+    outbound_calls_per_second: float
     updated_at: Timestamp
 
 

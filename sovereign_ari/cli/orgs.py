@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -10,10 +11,12 @@ import asyncpg
 import typer
 
 from db.organisations import (
+    PERMISSION,
     OrganisationRecord,
     delete_organisation,
     found_organisation,
     list_organisations,
+    update_organisation,
 )
 from sovereign_ari.cli.resources import JSON
 from sovereign_ari.cli.show import as_json, details, rows
@@ -24,6 +27,7 @@ app = typer.Typer(no_args_is_help=True)
 _COLUMNS = (("id", "id"), ("name", "name"), ("parent", "parent_org_id"), ("made", "created_at"))
 _ORG = typer.Argument(metavar="ORG", help="Id or name of an organisation.")
 _LONGEST_NAME = 255
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _T = TypeVar("_T")
 
 
@@ -58,6 +62,39 @@ def create(
         asyncio.run(ask("PATCH", "/organizations", organisation=made.id, body=settings))
     shown = {"id": made.id, "name": made.name, "api_key": made.api_key}
     print(as_json(shown) if json else details(shown))
+
+
+@app.command()
+def permit(
+    org: str = _ORG,
+    allow: list[str] = typer.Option([], help="Only these prefixes, e.g. +31; repeat it."),
+    allow_all: bool = typer.Option(False, "--allow-all", help="Every country again."),
+    refuse: list[str] = typer.Option([], help="Never these prefixes; repeat it."),
+    refuse_none: bool = typer.Option(False, "--refuse-none", help="No refused prefixes."),
+    concurrency: int = typer.Option(None, min=0, max=10000, help="Outgoing calls at one time."),
+    rate: float = typer.Option(None, min=0.01, max=1000, help="New outgoing calls per second."),
+) -> None:
+    """Say what an organisation may call. What is not named stays as it is."""
+    if wrong := [one for one in (*allow, *refuse) if _PREFIX.fullmatch(one) is None]:
+        raise InvalidRequest(f"{wrong[0]} is not the beginning of a number, such as +31")
+    given: dict[str, Any] = {
+        "outbound_allowed_prefixes": allow or None,
+        "outbound_refused_prefixes": refuse or None,
+        "outbound_concurrency": concurrency,
+        "outbound_calls_per_second": rate,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    if allow_all:
+        values["outbound_allowed_prefixes"] = None
+    if refuse_none:
+        values["outbound_refused_prefixes"] = []
+
+    async def work(connection: asyncpg.Connection) -> OrganisationRecord:
+        tenant = await find_organisation(connection, org)
+        return await update_organisation(connection, tenant, values)
+
+    record = _on_database(work)
+    print(details({name: getattr(record, name) for name in PERMISSION}))
 
 
 @app.command()

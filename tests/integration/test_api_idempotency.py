@@ -56,7 +56,7 @@ async def test_the_same_request_is_done_once_and_answered_the_same(api: Api) -> 
 async def test_a_key_stands_for_one_request(api: Api, body: Any, path: str) -> None:
     await post(api, "one", NAMED)
     status, answer, _ = await post(api, "one", body, path)
-    assert (status, answer["error"]["code"]) == (422, "idempotency_key_reused")
+    assert (status, answer["error"]["code"]) == (409, "idempotency_key_reused")
     assert answer["error"]["param"] == "Idempotency-Key"
     assert (await count(api), await count(api, "api_keys")) == (1, 1)
 

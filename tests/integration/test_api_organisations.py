@@ -67,6 +67,10 @@ async def test_an_organisation_is_shown_bare_with_every_documented_key(api: Api)
         "webhook_url": None,
         "webhook_secret": None,
         "webhook_events": None,
+        "outbound_allowed_prefixes": None,
+        "outbound_refused_prefixes": [],
+        "outbound_concurrency": 20,
+        "outbound_calls_per_second": 5.0,
     }
 
 

@@ -191,6 +191,25 @@ async def test_an_organisation_is_created_with_a_key_and_deleted(shell: Shell) -
     assert (await shell.run("orgs", "show", "Agency"))[0] == 1
 
 
+async def test_the_operator_says_what_an_organisation_may_call(shell: Shell) -> None:
+    await shell.json("orgs", "create", "Agency")
+    code, out, _ = await shell.run(
+        "orgs", "permit", "Agency", "--allow", "+31", "--allow", "+32", "--refuse", "+3190",
+        "--concurrency", "3", "--rate", "0.5",
+    )  # fmt: skip
+    assert code == 0, out
+    shown = await shell.json("orgs", "show", "Agency")
+    assert shown["outbound_allowed_prefixes"] == ["+31", "+32"]
+    assert shown["outbound_refused_prefixes"] == ["+3190"]
+    assert (shown["outbound_concurrency"], shown["outbound_calls_per_second"]) == (3, 0.5)
+    assert (await shell.run("orgs", "permit", "Agency", "--allow-all"))[0] == 0
+    shown = await shell.json("orgs", "show", "Agency")
+    assert shown["outbound_allowed_prefixes"] is None
+    assert shown["outbound_concurrency"] == 3
+    code, _, err = await shell.run("orgs", "permit", "Agency", "--allow", "31")
+    assert (code, "31 is not the beginning of a number" in err) == (1, True)
+
+
 async def test_calls_are_listed_shown_and_erased(
     shell: Shell, connection: asyncpg.Connection
 ) -> None:
