@@ -160,7 +160,7 @@ class OrganisationView(_Counted):
     Minutes are not metered by this installation yet: `is_metered` is false, and the balance is a
     number that does not run out. Usage counts the seconds of answered calls since the first of
     the month, 00:00 UTC, those of calls in progress too. What may be called, `outbound_*`, the
-    operator alone changes: `sovereign orgs permit`. Null for the allowed prefixes is every country.
+    operator alone changes: `sovereign orgs permit`. Allowed prefixes of null mean every country.
     """
 
     example: ClassVar[Mapping[str, Any]] = _SHOWN
