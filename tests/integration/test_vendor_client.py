@@ -263,7 +263,7 @@ async def test_the_client_repeats_what_is_safe_after_a_fault(api: Api) -> None:
     async with (
         TestServer(app) as server,
         VendorClient(str(server.make_url("/")), "k", sleep=False) as client,
-    ):  # noqa: E501
+    ):
         for method in ("GET", "POST"):
             with pytest.raises(ApiError):
                 await client.request(method, "/x")
