@@ -1,5 +1,7 @@
 """Writes what a controller posted about its calls. Redelivered entries change nothing.
 
+What was erased of a call stays erased. Webhooks are queued by a trigger on the status of calls.
+
 Channel `sovereign_calls` carries one JSON object per change of status, for status lines and
 wake-ups: `call_id`, `status`, `dialled`, `assistant`, `duration_s` (since the answer, null before
 it) and `end_reason`. It never carries who called.
@@ -91,6 +93,24 @@ async def _open(connection: asyncpg.Connection, entry: CallOpened) -> None:
         storable(entry.dialled), entry.codec, entry.organisation_id, entry.number_id,
         entry.assistant_id, storable(entry.assistant_name),
     )  # fmt: skip
+    if entry.shown or entry.webhook is not None:
+        await _set_up(connection, entry)
+
+
+async def _set_up(connection: asyncpg.Connection, entry: CallOpened) -> None:
+    """Keep what later webhooks of the call show and where they go."""
+    webhook = entry.webhook
+    await connection.execute(
+        """
+        INSERT INTO call_reports (call_id, number_name, assistant, webhook_url, webhook_secret,
+                                  webhook_events)
+        SELECT id, $2, $3, $4, $5, $6 FROM calls WHERE id = $1 AND ended_at IS NULL
+        ON CONFLICT (call_id) DO NOTHING
+        """,
+        entry.call_id, storable(entry.number_name), storable(entry.shown),
+        webhook and webhook.url, webhook and webhook.secret,
+        sorted(webhook.events) if webhook else [],
+    )  # fmt: skip
 
 
 async def _answer(connection: asyncpg.Connection, entry: CallAnswered) -> bool:
@@ -128,14 +148,15 @@ async def _close(connection: asyncpg.Connection, entry: CallClosed) -> bool:
 
 
 async def _turn(connection: asyncpg.Connection, entry: TurnRecord) -> bool:
-    status = await connection.execute(
+    known: bool = await connection.fetchval(
         """
+        WITH written AS (
         INSERT INTO turns (call_id, number, at, user_text, agent_text, heard_text, interrupted,
                            tool_calls, user_stopped_ms, turn_ended_ms, stt_final_ms,
                            llm_first_token_ms, first_sentence_ms, tts_first_byte_ms,
                            first_packet_ms, reply_ended_ms, models, usage, error)
         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
-          FROM calls WHERE id = $1
+          FROM calls WHERE id = $1 AND content_erased_at IS NULL FOR SHARE
         ON CONFLICT (call_id, number) DO UPDATE
            SET at = excluded.at, user_text = excluded.user_text,
                agent_text = excluded.agent_text, heard_text = excluded.heard_text,
@@ -148,6 +169,7 @@ async def _turn(connection: asyncpg.Connection, entry: TurnRecord) -> bool:
                first_packet_ms = excluded.first_packet_ms,
                reply_ended_ms = excluded.reply_ended_ms, models = excluded.models,
                usage = excluded.usage, error = excluded.error
+        ) SELECT EXISTS (SELECT FROM calls WHERE id = $1)
         """,
         entry.call_id, entry.number, entry.at, storable(entry.user_text),
         storable(entry.agent_text), storable(entry.heard_text), entry.interrupted,
@@ -156,7 +178,7 @@ async def _turn(connection: asyncpg.Connection, entry: TurnRecord) -> bool:
         entry.tts_first_byte_ms, entry.first_packet_ms, entry.reply_ended_ms,
         storable(entry.models), storable(entry.usage), storable(entry.error),
     )  # fmt: skip
-    return bool(status != "INSERT 0 0")
+    return known
 
 
 async def _note(connection: asyncpg.Connection, entry: CallNote) -> bool:
@@ -166,7 +188,8 @@ async def _note(connection: asyncpg.Connection, entry: CallNote) -> bool:
         """
         WITH written AS (
             INSERT INTO call_notes (call_id, digest, at, kind, detail)
-            SELECT id, $2, $3, $4, $5 FROM calls WHERE id = $1
+            SELECT id, $2, $3, $4, $5 FROM calls
+             WHERE id = $1 AND content_erased_at IS NULL FOR SHARE
             ON CONFLICT (call_id, digest) DO NOTHING
         ) SELECT EXISTS (SELECT FROM calls WHERE id = $1)
         """,

@@ -1,7 +1,8 @@
 """Erases what organisations no longer keep, a batch of calls at a time.
 
-Content (turns, and the details of notes that may repeat what was said or pressed) goes first;
-metadata (the person's number, notes, deliveries of webhooks, links to leads) goes later. The call
+Content (turns, what was made of them, and the details of notes that may repeat what was said or
+pressed) goes first; metadata (the person's number, notes, deliveries of webhooks and what they
+would say, links to leads) goes later. The call
 itself stays, for what it used was charged. Age counts from the end of the call.
 
 Each batch is one statement: it commits whole or not at all, holds the rows of its own calls and
@@ -15,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import asyncpg
 
-PLAIN_NOTES = ("provider_fault", "false_interruption")
+PLAIN_NOTES = ("provider_fault", "false_interruption", "summary", "analysis")
 """Kinds of notes whose details hold nothing that a caller said or pressed."""
 
 _DUE = """
@@ -40,7 +41,8 @@ turns_gone AS (
     UPDATE call_notes SET detail = '{{}}' FROM due
      WHERE call_id = due.id AND kind <> ALL($3) AND detail <> '{{}}' RETURNING 1
 ), marked AS (
-    UPDATE calls SET content_erased_at = now() FROM due WHERE calls.id = due.id
+    UPDATE calls SET content_erased_at = now(), summary = NULL, analysis_result = NULL
+      FROM due WHERE calls.id = due.id
 )
 SELECT (SELECT count(*) FROM due) AS contents,
        (SELECT count(*) FROM turns_gone) AS turns,
@@ -52,6 +54,8 @@ notes_gone AS (
     DELETE FROM call_notes USING due WHERE call_id = due.id RETURNING 1
 ), deliveries_gone AS (
     DELETE FROM webhook_deliveries USING due WHERE call_id = due.id RETURNING 1
+), reports_gone AS (
+    DELETE FROM call_reports USING due WHERE call_id = due.id
 ), leads_unlinked AS (
     UPDATE leads SET call_id = NULL FROM due WHERE call_id = due.id RETURNING 1
 ), marked AS (
@@ -114,6 +118,25 @@ async def erase_batch(
     content = await connection.fetchrow(_CONTENT, organisation_id, limit, list(PLAIN_NOTES))
     metadata = await connection.fetchrow(_METADATA, organisation_id, limit)
     return Erased(**content) + Erased(**metadata)
+
+
+async def erase_content(connection: asyncpg.Connection, call_id: str) -> None:
+    """Erase the content of one call now, in a transaction of the caller's.
+
+    The call is held first: a journal that still writes to it waits, and finds it erased.
+    """
+    await connection.execute(
+        "UPDATE calls SET content_erased_at = now(), summary = NULL, analysis_result = NULL"
+        " WHERE id = $1 AND content_erased_at IS NULL",
+        call_id,
+    )
+    await connection.execute("DELETE FROM turns WHERE call_id = $1", call_id)
+    await connection.execute(
+        "UPDATE call_notes SET detail = '{}'"
+        " WHERE call_id = $1 AND kind <> ALL($2) AND detail <> '{}'",
+        call_id,
+        list(PLAIN_NOTES),
+    )
 
 
 async def purge_tickets(connection: asyncpg.Connection) -> int:

@@ -8,23 +8,25 @@ from typing import Any
 import asyncpg
 
 from sovereign_ari.domain.agent import Assistant, Config, Route, TurnTaking
+from sovereign_ari.domain.shown import SHOWN, shown_config, webhook_of
 from sovereign_ari.errors import SetupFailed
 
 DEFAULT_MAX_DURATION_S = 3600.0
 
-_ROUTE = """
+_ROUTE = f"""
 WITH target AS (
-    SELECT id AS number_id, organisation_id, assistant_id, is_active
+    SELECT id AS number_id, organisation_id, assistant_id, is_active, name AS number_name
       FROM phone_numbers WHERE phone_number = $1
     UNION ALL
-    SELECT NULL, organisation_id, assistant_id, true
+    SELECT NULL, organisation_id, assistant_id, true, NULL
       FROM extensions WHERE extension = $1
 )
 SELECT operator.id AS operator_id,
        target.organisation_id, target.number_id, target.is_active AS number_active,
-       a.id AS assistant_id, a.name, a.is_active AS assistant_active, a.first_message,
-       a.llm_config, a.stt_config, a.tts_config, a.speech_config, a.max_duration_seconds,
-       a.autonomous_silence_handling, a.silence_timeout_seconds,
+       target.number_name, a.id AS assistant_id, a.is_active AS assistant_active,
+       {", ".join(f"a.{name}" for name in SHOWN)}, a.webhook_secret,
+       owner.webhook_url AS account_url, owner.webhook_secret AS account_secret,
+       owner.webhook_events AS account_events,
        -- Pairs of a provider and its sealed key.
        ARRAY(SELECT (provider, secret) FROM byok_keys
               WHERE organisation_id = a.organisation_id) AS sealed_keys
@@ -32,6 +34,7 @@ SELECT operator.id AS operator_id,
   LEFT JOIN target ON true
   LEFT JOIN assistants AS a
     ON a.id = target.assistant_id AND a.organisation_id = target.organisation_id
+  LEFT JOIN organisations AS owner ON owner.id = target.organisation_id
  WHERE operator.is_operator
 """
 
@@ -69,6 +72,7 @@ async def find_route(
         number_id=None if row["number_id"] is None else str(row["number_id"]),
         assistant=_assistant(row, defaults) if refusal is None else None,
         refusal=refusal,
+        number_name=row["number_name"],
     )
 
 
@@ -99,6 +103,8 @@ def _assistant(row: asyncpg.Record, defaults: Mapping[str, Config]) -> Assistant
         # With autonomous handling the seconds are those before the first check, not the end.
         silence_timeout_s=None if autonomous else row["silence_timeout_seconds"],
         sealed_keys=dict(row["sealed_keys"]),
+        webhook=webhook_of(row, row),
+        shown={"id": str(row["assistant_id"]), **shown_config(row, defaults)},
     )
 
 

@@ -184,6 +184,9 @@ class LiveCall:
                 number_id=route.number_id if route else None,
                 assistant_id=assistant.id if assistant else None,
                 assistant_name=self.assistant_name,
+                number_name=route.number_name if route else None,
+                webhook=assistant.webhook if assistant else None,
+                shown=assistant.shown if assistant else {},
             )
         )
 

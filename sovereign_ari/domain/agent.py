@@ -82,6 +82,7 @@ class Route:
         assistant: Who answers, or None.
         refusal: Why nobody answers (a sentence for the operator), when `assistant` is None.
         known: Whether the number exists at all; an unknown one is answered with SIP 404.
+        number_name: What people call the number.
     """
 
     organisation_id: str
@@ -89,3 +90,4 @@ class Route:
     assistant: Assistant | None
     refusal: str | None = None
     known: bool = True
+    number_name: str | None = None

@@ -12,7 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from sovereign_ari.domain.agent import Config
 from sovereign_ari.domain.ids import CallId, Direction
+from sovereign_ari.domain.webhook import Webhook
 
 
 class CallStatus(StrEnum):
@@ -61,6 +63,9 @@ class CallOpened:
         number_id: Row id of the called number, if it has one.
         assistant_id: Who will answer, if anybody.
         assistant_name: Its name at that moment.
+        number_name: What people call the called number.
+        webhook: Where events of this call go, whatever becomes of the assistant meanwhile.
+        shown: The assistant as webhooks show it, and as the work after the call needs it.
     """
 
     call_id: CallId
@@ -74,6 +79,9 @@ class CallOpened:
     number_id: str | None = None
     assistant_id: str | None = None
     assistant_name: str | None = None
+    number_name: str | None = None
+    webhook: Webhook | None = None
+    shown: Config = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

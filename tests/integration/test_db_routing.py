@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -45,7 +46,8 @@ async def test_a_number_leads_to_its_assistant_with_the_defaults_filled_in(
     route = await find_route(connection, NUMBER, DEFAULTS)
     assert (route.organisation_id, route.number_id) == (assistant.organisation_id, number.id)
     assert (route.refusal, route.known) == (None, True)
-    assert route.assistant == Assistant(
+    assert route.assistant is not None
+    assert replace(route.assistant, shown={}) == Assistant(
         id=assistant.id,
         organisation_id=assistant.organisation_id,
         name="Reception",
