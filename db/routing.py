@@ -104,6 +104,7 @@ def _assistant(row: asyncpg.Record, defaults: Mapping[str, Config]) -> Assistant
         silence_timeout_s=None if autonomous else row["silence_timeout_seconds"],
         sealed_keys=dict(row["sealed_keys"]),
         webhook=webhook_of(row, row),
+        webhook_secret=row["webhook_secret"] or row["account_secret"],
         shown={"id": str(row["assistant_id"]), **shown_config(row, defaults)},
     )
 

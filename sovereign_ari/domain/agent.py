@@ -54,6 +54,8 @@ class Assistant:
         sealed_keys: The organisation's own keys of vendors, by provider, as they are stored.
         webhook: Where events go: the assistant's own, else the account's; None for nowhere.
         shown: The whole configuration as webhooks show it, without secrets, with `metadata`.
+        webhook_secret: Signs tool calls that go to a server of their own: the assistant's, else
+            the account's.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Assistant:
     sealed_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     webhook: Webhook | None = None
     shown: Config = field(default_factory=dict, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
