@@ -10,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from sovereign_ari.conversation.apology import apologise
 from sovereign_ari.conversation.ears import Ears
+from sovereign_ari.conversation.filler import FillerClock, lines_for
+from sovereign_ari.conversation.history import History
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.orders import Order, Orders
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.sentences import speakable
-from sovereign_ari.conversation.terms import (
-    APOLOGY,
-    FAREWELL,
-    TIME_IS_UP,
-    Ending,
-    Providers,
-    Reporting,
-)
+from sovereign_ari.conversation.terms import FAREWELL, TIME_IS_UP, Ending, Providers, Reporting
 from sovereign_ari.conversation.thinking import Thinker
-from sovereign_ari.conversation.tools import offered
+from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.turn_log import TurnBook
+from sovereign_ari.conversation.unfinished import UnfinishedTools
 from sovereign_ari.conversation.voice import Speech
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
@@ -35,14 +32,10 @@ from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.transcode import silence_frame
-from sovereign_ari.speech.base import (
-    Message,
-    Transcript,
-)
+from sovereign_ari.speech.base import Transcript
 
 STT_ANSWER_TIMEOUT_S = 6.0
 GAP_S = 0.08  # a caller's line that sends nothing for longer is heard as silent, as it is meant
-APOLOGY_TIMEOUT_S = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +68,15 @@ class Dialogue:
         self._reporting = reporting
         self._clock = reporting.clock
         self._ears = Ears(providers.stt, wire, self._on_transcript)
-        self._thinker = Thinker(
-            providers.llm, offered(assistant.llm.get("tools") or ()), self._clock
+        self._tools = ToolRuns(
+            assistant.llm.get("tools") or (), providers.tools, self._clock, self._on_tool_done
         )
+        self._thinker = Thinker(providers.llm, self._tools, self._clock)
+        self._filler = FillerClock(self._tools.patience, lines_for(assistant))
         self._turns = TurnTaker(assistant.turn_taking, self._clock(), assistant.silence_timeout_s)
-        self._history = [
-            Message(message["role"], message["content"])
-            for message in assistant.llm.get("messages") or ()
-        ]
+        self._history = History(assistant.llm.get("messages") or ())
         self._book = TurnBook(call_id, providers, mouth, reporting)
+        self._unfinished = UnfinishedTools(self._history, self._book)
         self._orders = Orders()
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[ReplyEnd] | None = None
@@ -120,6 +113,7 @@ class Dialogue:
         while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
             self._act(self._turns.frame(self._ears.hear(self._silence), now_s))
+        self._fill_silence(now_s)
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
             self._fail(
                 ProviderUnavailable(
@@ -152,7 +146,7 @@ class Dialogue:
             case InjectContext(content=content, trigger_response=trigger_response):
                 if trigger_response:
                     self._make_way()
-                self._history.append(Message("system", content))
+                self._history.add_context(content)
                 if trigger_response:
                     self._give_order(Order(None))
         return True
@@ -165,16 +159,19 @@ class Dialogue:
         self._over = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._tools.group = self._tasks
                 listening = self._tasks.create_task(self._listen(), name="listen")
                 if greeting := (self._assistant.first_message or "").strip():
                     self._begin(None, greeting)
                 ending = await self._over
                 listening.cancel()
+                self._tools.close()
                 if self._reply_task is not None:
                     self._reply_task.cancel()
         finally:
             self._closing = True
             self._cut()
+            self._unfinished.give_up()
             self._keep_unanswered_words()
         return ending
 
@@ -213,6 +210,27 @@ class Dialogue:
         if end.hang_up or self._closing:
             self._finish(Ending(end.reason or EndReason.ASSISTANT_HANGUP))
         else:
+            self._obey()
+
+    # Tools.
+
+    def _on_tool_done(self, run: ToolRun) -> None:
+        """Let the model say what it makes of a result whose reply was cut."""
+        if self._unfinished.finish(run) and not self._orders.waiting:
+            self._orders.add(Order(None))
+            self._obey()
+
+    def _fill_silence(self, now_s: float) -> None:
+        """Say something to a caller who has waited for a tool for too long."""
+        if self._tools.running:
+            self._turns.keep_waiting(now_s)
+        reply = self._reply
+        quiet = not self._turns.caller_has_floor and (reply is None or reply.is_quiet)
+        line = self._filler.due(now_s, waiting=self._tools.need_filler, quiet=quiet)
+        if line is not None and reply is not None:
+            reply.interject(line)
+        elif line is not None:
+            self._orders.add(Order(line))
             self._obey()
 
     # Orders.
@@ -266,7 +284,7 @@ class Dialogue:
 
     def _answer(self, turn: EndTurn) -> None:
         self._cut()
-        self._history.append(Message("user", turn.text))
+        self._history.add_user(turn.text)
         self._repeated = False
         order = self._orders.next(caller_speaks=False)
         self._begin(turn, order.line if order else None)
@@ -277,24 +295,18 @@ class Dialogue:
         if reply is None or self._repeated or self._orders.waiting:
             return
         self._repeated = True
-        if heard := reply.speech.heard:
-            if heard == reply.log.thought.text.strip():
-                return
-            self._forget_saying(heard)
+        thought, heard = reply.log.thought, reply.speech.heard
+        said_all = heard and thought.complete and heard == thought.text.strip()
+        if said_all or self._unfinished.any_of(thought):  # a result makes the model go on
+            return
+        if heard:
+            self._history.forget_saying(heard)
         self._begin(None, self._line)
-
-    def _forget_saying(self, heard: str) -> None:
-        """Take the latest of our words that are these out of the history."""
-        said = Message("assistant", heard)
-        del self._history[max(n for n, message in enumerate(self._history) if message == said)]
 
     def _begin(self, turn: EndTurn | None, line: str | None) -> None:
         """Start a reply: to a turn of the caller, or with a line of our own."""
         assert self._tasks is not None
-        entry = self._book.open(turn.text if turn else None)
-        if turn is not None:
-            entry.stopped_s, entry.decided_s = turn.stopped_s, self._clock()
-            entry.stt_final_s = self._stt_final_s
+        entry = self._book.begin(turn, self._stt_final_s)
         self._line = line
         speech = Speech(self._providers.tts, self._mouth, self._clock)
         self._mouth.resume()
@@ -302,7 +314,9 @@ class Dialogue:
         self._reply = Reply(entry, speech, self._thinker, self._on_closing)
         self._book.report(entry, speech)
         self._reply_task = self._tasks.create_task(
-            self._reply.run(self._history, line, self._assistant.end_call_message or FAREWELL),
+            self._reply.run(
+                self._history.messages, line, self._assistant.end_call_message or FAREWELL
+            ),
             name="reply",
         )
         self._reply_task.add_done_callback(self._reply_done)
@@ -341,19 +355,10 @@ class Dialogue:
         self._cut()
         self._closing = True
         self._keep_unanswered_words()
-        self._tasks.create_task(self._apologise(error, voice_works), name="apology")
-
-    async def _apologise(self, error: ProviderError, voice_works: bool) -> None:
-        """Say that we are sorry, in the assistant's voice if it still has one."""
-        providers = self._providers
-        speech = Speech(providers.tts, self._mouth, self._clock)
-        self._mouth.resume()
-        if not (voice_works and await speech.said_within(APOLOGY, APOLOGY_TIMEOUT_S)):
-            speech.cut()
-            speech = Speech(providers.tts, self._mouth, self._clock)
-            speech.play(APOLOGY, providers.apology, providers.apology_format)
-        await speech.finish()
-        self._finish(Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}"))
+        ending = Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}")
+        words = apologise(self._providers, self._mouth, self._clock, voice_works=voice_works)
+        apology = self._tasks.create_task(words, name="apology")
+        apology.add_done_callback(lambda _: self._finish(ending))
 
     def _finish(self, ending: Ending) -> None:
         assert self._over is not None
@@ -379,10 +384,9 @@ class Dialogue:
         self._reply_task = None
         self._orders.obeying = False
         reply.log.reply_ended_s = self._mouth.last_sent_s
-        self._history.extend(reply.log.thought.for_history())
-        if heard := reply.speech.heard:
-            self._history.append(Message("assistant", heard))
+        self._history.add_reply(reply.log.thought, reply.speech.heard)
         self._book.report(reply.log, reply.speech)
+        self._unfinished.add(reply.log)
 
     def _keep_unanswered_words(self) -> None:
         """Record what the caller said that nobody will answer."""

@@ -55,6 +55,17 @@ class Reply:
         self._thinker = thinker
         self._on_closing = on_closing
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue(PIECES_AHEAD)
+        self._idle = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the next piece is waited for, and what was said has left."""
+        return self._idle and self._pieces.empty() and self.speech.is_over
+
+    def interject(self, line: str) -> None:
+        """Say a line of our own while it is quiet."""
+        self.log.thought.add_line(line)
+        self._pieces.put_nowait(line)
 
     async def run(self, history: list[Message], line: str | None, farewell: str) -> ReplyEnd:
         """Speak `line`, or else the model's answer to `history`, to its last packet.
@@ -93,11 +104,17 @@ class Reply:
 
     async def _line(self, line: str) -> AsyncGenerator[str, None]:
         self.log.thought.text = line
+        self.log.thought.complete = True
         splitter = SentenceSplitter()
         long = len(line) > LONGEST_CHARS
         for piece in [*splitter.push(line), *splitter.flush()] if long else [line]:
             yield piece
 
     async def _speak(self) -> None:
-        while (piece := await self._pieces.get()) is not None:
+        while True:
+            self._idle = True
+            piece = await self._pieces.get()
+            self._idle = False
+            if piece is None:
+                break
             await self.speech.say(piece)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal, Protocol
 
+from sovereign_ari.conversation.tools import NoTools, ToolBox
 from sovereign_ari.domain.records import EndReason, TurnRecord
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
@@ -17,13 +19,14 @@ APOLOGY = "I am sorry, something went wrong on our side. Please call again later
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Who listens, thinks and speaks in this call.
+    """Who listens, thinks, speaks and acts in this call.
 
     Attributes:
         stt: Recogniser.
         llm: Language model.
         tts: Synthesiser.
         apology: `APOLOGY` spoken beforehand, PCM16 in `apology_format`, for when `tts` fails.
+        tools: What the model may have done, besides hanging up.
     """
 
     stt: SpeechToText
@@ -31,6 +34,7 @@ class Providers:
     tts: TextToSpeech
     apology: bytes
     apology_format: AudioFormat
+    tools: ToolBox = field(default_factory=NoTools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,45 @@ class Reporting:
     note: Callable[[str, Mapping[str, object]], None]
     clock: Callable[[], float]
     wall_clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a call may be transferred.
+
+    Attributes:
+        kind: Whether `number` is a telephone number in E.164 or a SIP URI.
+        number: It.
+        mode: How: `blind`, `refer` or `warm`.
+        timeout_s: How long to let it ring.
+        caller_id: The number to show there, None for the usual one.
+    """
+
+    kind: Literal["number", "sip"]
+    number: str
+    mode: Literal["blind", "refer", "warm"]
+    timeout_s: float
+    caller_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOutcome:
+    """What became of a transfer.
+
+    Attributes:
+        transferred: Whether the caller talks to somebody else now, or will without us.
+        reason: Why not: a sentence for the model.
+    """
+
+    transferred: bool
+    reason: str = ""
+
+
+class Transfers(Protocol):
+    """Puts the caller of one call through to somebody else."""
+
+    async def transfer(self, destination: Destination) -> TransferOutcome:
+        """Try it, to its end. Raises nothing; when it fails the caller is back with us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sovereign_ari.conversation.sentences import SentenceSplitter
-from sovereign_ari.conversation.tools import result_of, wants_to_hang_up
+from sovereign_ari.conversation.sentences import SentenceSplitter, speakable
+from sovereign_ari.conversation.tool_results import GUARD
+from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.speech.base import (
     LanguageModel,
@@ -23,6 +24,24 @@ from sovereign_ari.speech.base import (
 FIRST_TOKEN_TIMEOUT_S = 6.0
 NEXT_TOKEN_TIMEOUT_S = 6.0
 TOOL_ROUNDS = 5
+ANSWER_NOW = "Answer the caller now, with what you know; no more tools can be used in this reply."
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRound:
+    """What the model said, and the tools it called in one answer."""
+
+    said: str
+    runs: Sequence[ToolRun]
+
+    @property
+    def messages(self) -> list[Message]:
+        """As the model is told of it now."""
+        calls = tuple(run.call for run in self.runs)
+        return [
+            Message("assistant", self.said, tool_calls=calls),
+            *(run.message for run in self.runs),
+        ]
 
 
 @dataclass(slots=True)
@@ -30,20 +49,20 @@ class Thought:
     """What became of one reply, filled in while it is made.
 
     Attributes:
-        text: Everything the model wrote.
-        tool_calls: `{id, name, arguments, result}` of each tool.
-        messages: Tool calls, what was said before each, and results: for the next round.
+        text: Everything that is said: by the model, and for it while tools run.
+        rounds: Its tools, with what was said before each.
+        complete: Whether the model has come to an end.
         hang_up: Whether the model called `end_call`.
         first_token_s: When its first token or tool call came.
         first_piece_s: When the first speakable piece was complete.
         input_tokens: As counted by the provider; 0 when it does not count.
         output_tokens: Likewise.
-        told_chars: How much of `text` stands in `messages`.
+        told_chars: How much of `text` stands in `rounds`.
     """
 
     text: str = ""
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
+    rounds: list[ToolRound] = field(default_factory=list)
+    complete: bool = False
     hang_up: bool = False
     first_token_s: float | None = None
     first_piece_s: float | None = None
@@ -51,12 +70,31 @@ class Thought:
     output_tokens: int = 0
     told_chars: int = 0
 
+    @property
+    def runs(self) -> list[ToolRun]:
+        """All tools of this reply."""
+        return [run for round_ in self.rounds for run in round_.runs]
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """`{id, name, arguments, result, failed, duration_ms}` of each tool."""
+        return [run.record for run in self.runs]
+
+    @property
+    def messages(self) -> list[Message]:
+        """Tool calls, what was said before each, and results: for the next round."""
+        return [message for round_ in self.rounds for message in round_.messages]
+
     def for_history(self) -> list[Message]:
         """Tool calls and results without what was said beside them: that is kept as heard."""
         return [
             message if message.role == "tool" else replace(message, content="")
             for message in self.messages
         ]
+
+    def add_line(self, line: str) -> None:
+        """Note words of ours that are said in this reply."""
+        self.text = f"{self.text.rstrip()} {line} ".lstrip()
 
 
 class Thinker:
@@ -68,9 +106,7 @@ class Thinker:
         clock: Monotonic seconds.
     """
 
-    def __init__(
-        self, model: LanguageModel, tools: list[ToolSpec], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, model: LanguageModel, tools: ToolRuns, clock: Callable[[], float]) -> None:
         self.label = model.label
         self._model = model
         self._tools = tools
@@ -80,49 +116,93 @@ class Thinker:
         """Yield the reply to a conversation, piece by piece. Closing it ends the request.
 
         A request that fails before it said anything is made once more, if the fault may pass.
+        After `TOOL_ROUNDS` answers with tools the model is asked once more without any.
 
         Raises:
-            ProviderError: If the model fails.
+            ProviderError: If the model fails, or says nothing without tools either.
         """
         for _ in range(TOOL_ROUNDS):
             calls: list[ToolCall] = []
-            async with aclosing(self._round_with_retry(history, thought, calls)) as pieces:
+            async with aclosing(self._answer(history, thought, calls)) as pieces:
                 async for piece in pieces:
-                    if thought.first_piece_s is None:
-                        thought.first_piece_s = self._clock()
                     yield piece
-            if not calls:
+            if calls:
+                async with aclosing(self._use_tools(calls, thought)) as lines:
+                    async for line in lines:
+                        yield line
+            if not calls or thought.hang_up or _is_final(thought):
+                thought.complete = True
                 return
-            self._run_tools(calls, thought)
-            if thought.hang_up:
-                return
-        raise ProviderUnavailable(f"{self.label} called tools {TOOL_ROUNDS} times in a row")
+        said = False
+        async with aclosing(self._answer(history, thought, None)) as pieces:
+            async for piece in pieces:
+                said = True
+                yield piece
+        if not said:
+            raise ProviderUnavailable(f"{self.label} called tools {TOOL_ROUNDS} times in a row")
+        thought.complete = True
+
+    async def _answer(
+        self, history: list[Message], thought: Thought, calls: list[ToolCall] | None
+    ) -> AsyncGenerator[str, None]:
+        """Stream one answer; `calls` takes its tool calls, None offers no tools."""
+        messages = _guarded(history) if self._tools.tell_data else list(history)
+        messages += thought.messages
+        if calls is None:
+            messages.append(Message("system", ANSWER_NOW))
+        specs = [] if calls is None else self._tools.specs
+        asked = _Asked(messages, specs, [] if calls is None else calls)
+        async with aclosing(self._round_with_retry(asked, thought)) as pieces:
+            async for piece in pieces:
+                self._note_piece(thought)
+                yield piece
+
+    def _note_piece(self, thought: Thought) -> None:
+        if thought.first_piece_s is None:
+            thought.first_piece_s = self._clock()
+
+    async def _use_tools(
+        self, calls: list[ToolCall], thought: Thought
+    ) -> AsyncGenerator[str, None]:
+        """Run these tools at once, and yield what is to be said meanwhile."""
+        said = thought.text[thought.told_chars :].strip()
+        runs = self._tools.start(calls)
+        lines = list(dict.fromkeys(speakable(run.line) for run in runs if run.line))
+        thought.rounds.append(ToolRound(" ".join([said, *lines]).strip(), runs))
+        thought.hang_up |= any(run.hangs_up for run in runs)
+        for line in filter(None, lines):
+            thought.add_line(line)
+        thought.told_chars = len(thought.text)
+        for line in filter(None, lines):
+            self._note_piece(thought)
+            yield line
+        for run in runs:
+            await run.done.wait()
+        thought.told_chars = len(thought.text)  # fillers are no words of the model
 
     async def _round_with_retry(
-        self, history: list[Message], thought: Thought, calls: list[ToolCall]
+        self, asked: _Asked, thought: Thought
     ) -> AsyncGenerator[str, None]:
         said = len(thought.text)
         try:
-            async with aclosing(self._round(history, thought, calls)) as pieces:
+            async with aclosing(self._round(asked, thought)) as pieces:
                 async for piece in pieces:
                     yield piece
         except ProviderError as error:
-            silent = len(thought.text) == said and not calls
+            silent = len(thought.text) == said and not asked.calls
             if not (error.retryable and silent) or isinstance(error, _TooSlow):
                 raise
         else:
             return
-        async with aclosing(self._round(history, thought, calls)) as pieces:
+        async with aclosing(self._round(asked, thought)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _round(
-        self, history: list[Message], thought: Thought, calls: list[ToolCall]
-    ) -> AsyncGenerator[str, None]:
-        """Stream one answer of the model; its tool calls are appended to `calls`."""
+    async def _round(self, asked: _Asked, thought: Thought) -> AsyncGenerator[str, None]:
+        """Stream one answer of the model."""
         splitter = SentenceSplitter()
         timeout_s = FIRST_TOKEN_TIMEOUT_S
-        stream = self._model.reply([*history, *thought.messages], self._tools)
+        stream = self._model.reply(asked.messages, asked.specs)
         async with aclosing(stream) as parts:  # type: ignore[type-var]
             while (part := await self._next(parts, timeout_s)) is not None:
                 timeout_s = NEXT_TOKEN_TIMEOUT_S
@@ -133,7 +213,7 @@ class Thinker:
                 if thought.first_token_s is None:
                     thought.first_token_s = self._clock()
                 if isinstance(part, ToolCall):
-                    calls.append(part)
+                    asked.calls.append(part)
                     continue
                 thought.text += part.text
                 for piece in splitter.push(part.text):
@@ -148,22 +228,31 @@ class Thinker:
         except TimeoutError:
             raise _TooSlow(f"{self.label} wrote nothing for {timeout_s:g} s") from None
 
-    def _run_tools(self, calls: list[ToolCall], thought: Thought) -> None:
-        said = thought.text[thought.told_chars :].strip()
-        thought.told_chars = len(thought.text)
-        thought.messages.append(Message("assistant", said, tool_calls=tuple(calls)))
-        for call in calls:
-            result = result_of(call, self._tools)
-            thought.hang_up |= wants_to_hang_up(call) and "error" not in result
-            thought.tool_calls.append(
-                {
-                    "id": call.id,
-                    "name": call.name,
-                    "arguments": call.arguments,
-                    "result": result,
-                }
-            )
-            thought.messages.append(Message("tool", result, tool_call_id=call.id))
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request to the model; its tool calls are appended to `calls`."""
+
+    messages: list[Message]
+    specs: list[ToolSpec]
+    calls: list[ToolCall]
+
+
+def _guarded(history: list[Message]) -> list[Message]:
+    """Tell what results of tools are, in the system message where the model has one."""
+    systems = 0
+    while systems < len(history) and history[systems].role == "system":
+        systems += 1
+    if not systems:
+        return [Message("system", GUARD), *history]
+    last = history[systems - 1]
+    told = replace(last, content=f"{last.content}\n\n{GUARD}")
+    return [*history[: systems - 1], told, *history[systems:]]
+
+
+def _is_final(thought: Thought) -> bool:
+    """Whether nothing is to be said after the tools of the latest round."""
+    return any(run.answer is not None and run.answer.final for run in thought.rounds[-1].runs)
 
 
 class _TooSlow(ProviderUnavailable):

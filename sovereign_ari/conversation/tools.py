@@ -1,10 +1,10 @@
-"""The tools that a model may call, and what running one answers."""
+"""What a model may have done in a conversation, as the conversation sees it: no requests here."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from sovereign_ari.speech.base import ToolCall, ToolSpec
 
@@ -14,22 +14,99 @@ END_CALL = ToolSpec(
     parameters={"type": "object", "properties": {}},
 )
 
-_BUILT_IN = {"end_call": END_CALL, "endCall": END_CALL}
+_END_CALL_TYPES = ("end_call", "endCall")
 
 
-def offered(tools: Sequence[Mapping[str, Any]]) -> list[ToolSpec]:
-    """Choose, of an assistant's stored tools, those that this release can run."""
-    specs = {spec.name: spec for tool in tools if (spec := _BUILT_IN.get(str(tool.get("type"))))}
-    return list(specs.values())
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What became of a call of a tool.
+
+    Attributes:
+        value: For the model: anything that JSON can say.
+        failed: Whether it is an error.
+        final: Whether nothing is to be said after it, for the caller is on the way elsewhere.
+    """
+
+    value: Any
+    failed: bool = False
+    final: bool = False
 
 
-def wants_to_hang_up(call: ToolCall) -> bool:
-    """Whether this call ends the conversation."""
-    return call.name == END_CALL.name
+def failure(sentence: str) -> ToolAnswer:
+    """An error that the model can repair, or speak about."""
+    return ToolAnswer({"error": sentence}, failed=True)
 
 
-def result_of(call: ToolCall, tools: Sequence[ToolSpec]) -> str:
-    """Run a tool that answers at once, and return its result as JSON for the model."""
-    if call.name not in {tool.name for tool in tools}:
-        return json.dumps({"error": f"there is no tool named {call.name[:64]}"})
-    return json.dumps({"success": True})
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call of a tool, checked and not begun.
+
+    Attributes:
+        run: Does it. Raises nothing; may be cancelled when the conversation ends.
+        line: What to say meanwhile.
+        may_fill: Whether fillers may be spoken while it runs.
+        hangs_up: Whether the conversation ends with it.
+    """
+
+    run: Callable[[], Awaitable[ToolAnswer]]
+    line: str | None = None
+    may_fill: bool = True
+    hangs_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a tool may run in silence.
+
+    Attributes:
+        after_s: Silence after which the first filler is spoken.
+        every_s: Silence after each filler until the next.
+    """
+
+    after_s: float = 2.5
+    every_s: float = 6.0
+
+
+class ToolBox(Protocol):
+    """The tools of one call."""
+
+    @property
+    def specs(self) -> Sequence[ToolSpec]:
+        """What the model is offered now; every name is another one."""
+
+    @property
+    def patience(self) -> Patience:
+        """How long they may run in silence."""
+
+    def prepare(self, call: ToolCall) -> Prepared | ToolAnswer:
+        """Check a call of one of `specs`; an answer at once refuses it, and nothing was done."""
+
+
+class NoTools:
+    """The tools of a call that has none."""
+
+    specs: Sequence[ToolSpec] = ()
+    patience = Patience()
+
+    def prepare(self, call: ToolCall) -> Prepared | ToolAnswer:
+        """Refuse."""
+        return unknown(call)
+
+
+def unknown(call: ToolCall) -> ToolAnswer:
+    """The answer to a call of a tool that nobody offered."""
+    return failure(f"there is no tool named {call.name[:64]}")
+
+
+def may_hang_up(stored: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an assistant's stored tools let it hang up."""
+    return any(tool.get("type") in _END_CALL_TYPES for tool in stored)
+
+
+def hanging_up() -> Prepared:
+    """Prepare the tool that ends the conversation, which the dialogue does itself."""
+
+    async def run() -> ToolAnswer:
+        return ToolAnswer({"success": True})
+
+    return Prepared(run, hangs_up=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sovereign_ari.conversation.mouth import Mouth
@@ -12,6 +12,7 @@ from sovereign_ari.conversation.thinking import Thought
 from sovereign_ari.conversation.voice import Speech
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import TurnRecord
+from sovereign_ari.domain.turn import EndTurn
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class TurnLog:
         interrupted: Whether the caller cut the reply.
         error: What went wrong.
         reply_ended_s: When the last packet of the reply left.
+        written: The latest record of it.
     """
 
     number: int
@@ -41,6 +43,7 @@ class TurnLog:
     interrupted: bool = False
     error: str | None = None
     reply_ended_s: float | None = None
+    written: TurnRecord | None = None
 
     def record(
         self,
@@ -119,14 +122,28 @@ class TurnBook:
         self._number += 1
         return entry
 
+    def begin(self, turn: EndTurn | None, stt_final_s: float | None) -> TurnLog:
+        """Begin a turn with a reply: to the caller, or None with words of our own."""
+        if turn is None:
+            return self.open(None)
+        entry = self.open(turn.text)
+        entry.stopped_s, entry.decided_s = turn.stopped_s, self._reporting.clock()
+        entry.stt_final_s = stt_final_s
+        return entry
+
     def report(self, entry: TurnLog, speech: Speech | None) -> None:
         """Hand on what is known of a turn now; `speech` is its reply."""
-        self._reporting.turn(
-            entry.record(
-                self._call_id,
-                answered_s=self.answered_s,
-                models=self._models,
-                speech=speech,
-                mouth=self._mouth,
-            )
+        entry.written = entry.record(
+            self._call_id,
+            answered_s=self.answered_s,
+            models=self._models,
+            speech=speech,
+            mouth=self._mouth,
         )
+        self._reporting.turn(entry.written)
+
+    def amend(self, entry: TurnLog) -> None:
+        """Hand on a turn again that was over before its tools were: the speech is as it was."""
+        assert entry.written is not None
+        entry.written = replace(entry.written, tool_calls=tuple(entry.thought.tool_calls))
+        self._reporting.turn(entry.written)

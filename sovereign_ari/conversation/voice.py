@@ -50,6 +50,11 @@ class Speech:
         """The words that have left the PBX so far."""
         return self._ledger.heard(self._mouth.sent_bytes)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether everything said so far has left."""
+        return self._mouth.queued_s <= 0
+
     async def say(self, text: str) -> None:
         """Synthesise one piece behind what is queued; returns when its audio is all there.
 

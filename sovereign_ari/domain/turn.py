@@ -124,6 +124,10 @@ class TurnTaker:
         self._paused = False
         self._quiet_since_s = now_s
 
+    def keep_waiting(self, now_s: float) -> None:
+        """Note that both sides wait for something else: this silence is nobody's."""
+        self._quiet_since_s = now_s
+
     def frame(self, voiced: bool, now_s: float) -> list[Outcome]:
         """Take 20 ms of the caller's audio, which ended at `now_s`.
 

@@ -1,0 +1,65 @@
+"""What is said while a tool keeps the caller waiting, and when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sovereign_ari.conversation.tools import Patience
+from sovereign_ari.domain.agent import Assistant
+
+LINES: Mapping[str, tuple[str, ...]] = {
+    "en": ("One moment, please.", "I am still waiting for it.", "Thank you for your patience."),
+    "nl": ("Een moment alstublieft.", "Ik ben er nog mee bezig.", "Dank u voor uw geduld."),
+    "de": ("Einen Moment, bitte.", "Ich bin noch dabei.", "Danke für Ihre Geduld."),
+    "fr": ("Un instant, s'il vous plaît.", "C'est encore en cours.", "Merci de patienter."),
+    "es": ("Un momento, por favor.", "Todavía estoy en ello.", "Gracias por su paciencia."),
+    "it": ("Un momento, per favore.", "Ci sto ancora lavorando.", "Grazie per la pazienza."),
+    "pt": ("Um momento, por favor.", "Ainda estou a tratar disso.", "Obrigado pela paciência."),
+    "pl": ("Chwileczkę, proszę.", "Jeszcze sprawdzam.", "Dziękuję za cierpliwość."),
+}
+"""By language, in their order; after the last comes the second again."""
+
+
+def lines_for(assistant: Assistant) -> tuple[str, ...]:
+    """Choose the language that its voice or else its recogniser names, else English."""
+    blocks = (assistant.tts, assistant.stt)
+    named = (str(block.get("language") or "")[:2].lower() for block in blocks)
+    return next((LINES[language] for language in named if language in LINES), LINES["en"])
+
+
+class FillerClock:
+    """Decides when the silence of a waiting caller has lasted too long.
+
+    Args:
+        patience: How long that is.
+        lines: What to say, in turn.
+    """
+
+    def __init__(self, patience: Patience, lines: tuple[str, ...]) -> None:
+        self._patience = patience
+        self._lines = lines
+        self._quiet_since_s: float | None = None
+        self._said = 0
+
+    def due(self, now_s: float, *, waiting: bool, quiet: bool) -> str | None:
+        """Let time pass; the line to be said now, if it is time.
+
+        Args:
+            now_s: Monotonic seconds.
+            waiting: Whether the caller waits for a tool.
+            quiet: Whether neither side says anything.
+        """
+        if not waiting:
+            self._quiet_since_s, self._said = None, 0
+            return None
+        if not quiet or self._quiet_since_s is None:
+            self._quiet_since_s = now_s
+            return None
+        limit_s = self._patience.every_s if self._said else self._patience.after_s
+        if now_s - self._quiet_since_s < limit_s:
+            return None
+        number, self._said = self._said, self._said + 1
+        self._quiet_since_s = now_s
+        if number < len(self._lines):
+            return self._lines[number]
+        return self._lines[1 + (number - 1) % (len(self._lines) - 1)]

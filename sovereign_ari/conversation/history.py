@@ -1,0 +1,48 @@
+"""What the model is told of the conversation so far: what was said, as it was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sovereign_ari.conversation.thinking import Thought
+from sovereign_ari.speech.base import Message
+
+
+class History:
+    """The messages of one conversation.
+
+    Args:
+        stored: Those that the assistant begins with, as stored.
+
+    Attributes:
+        messages: All of them, to be read.
+    """
+
+    def __init__(self, stored: Sequence[Mapping[str, Any]]) -> None:
+        self.messages = [Message(message["role"], message["content"]) for message in stored]
+
+    def add_user(self, text: str) -> None:
+        """Keep what the caller said."""
+        self.messages.append(Message("user", text))
+
+    def add_context(self, text: str) -> None:
+        """Keep what a client of the API told the assistant."""
+        self.messages.append(Message("system", text))
+
+    def add_reply(self, thought: Thought, heard: str) -> None:
+        """Keep a reply, finished or cut: its tools, and what was heard of it."""
+        self.messages.extend(thought.for_history())
+        if heard:
+            self.messages.append(Message("assistant", heard))
+
+    def forget_saying(self, heard: str) -> None:
+        """Take the latest of our words that are these out again."""
+        said = Message("assistant", heard)
+        del self.messages[max(n for n, message in enumerate(self.messages) if message == said)]
+
+    def set_result(self, result: Message) -> None:
+        """Put the result of a tool where it was missing when its reply was cut."""
+        for number, message in enumerate(self.messages):
+            if message.role == "tool" and message.tool_call_id == result.tool_call_id:
+                self.messages[number] = result
