@@ -10,6 +10,7 @@ other parameter is a path parameter, and the returned type is the answer's schem
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar, get_type_hints
@@ -30,6 +31,8 @@ from sovereign_ari.errors import NotFound
 Handler = Callable[..., Awaitable[Any]]
 _Handler = TypeVar("_Handler", bound=Handler)
 CALL_ID = "call_id"
+NUMBER = "number"
+"""Path parameters that are no UUIDs: the id of a call, and a count from 1 within something."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,9 @@ class Endpoint:
         for name, value in found.items():
             if name == CALL_ID and not is_call_id(value):
                 raise NotFound(f"{name} is not the id of a call: {value[:80]!r}")
-            if name != CALL_ID and not is_uuid(value):
+            if name == NUMBER and not re.fullmatch("[1-9][0-9]{0,8}", value):
+                raise NotFound(f"{name} is not a number from 1: {value[:80]!r}")
+            if name not in (CALL_ID, NUMBER) and not is_uuid(value):
                 raise NotFound(f"{name} is not a UUID: {value[:80]!r}")
         return found
 

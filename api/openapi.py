@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from api import idempotency
-from api.endpoints import CALL_ID, Endpoint
+from api.endpoints import CALL_ID, NUMBER, Endpoint
 from api.error_codes import as_markdown
 from api.health import HealthView
 from api.openapi_parts import (
@@ -212,14 +212,18 @@ def _where_the_id_is(endpoint: Endpoint) -> str | None:
 
 
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    uuid = {"type": "string", "format": "uuid"}
+    uuid = ({"type": "string", "format": "uuid"}, _UUID_EXAMPLE)
+    others: dict[str, tuple[dict[str, Any], Any]] = {
+        CALL_ID: (_CALL_ID_SCHEMA, _CALL_ID_EXAMPLE),
+        NUMBER: ({"type": "integer", "minimum": 1, "maximum": 999_999_999}, 1),
+    }
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": _CALL_ID_SCHEMA if name == CALL_ID else uuid,
-            "example": _CALL_ID_EXAMPLE if name == CALL_ID else _UUID_EXAMPLE,
+            "schema": others.get(name, uuid)[0],
+            "example": others.get(name, uuid)[1],
         }
         for name in endpoint.parameters
     ]

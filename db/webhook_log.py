@@ -7,6 +7,9 @@ from datetime import datetime
 
 import asyncpg
 
+from db.deliveries import CHANNEL, REPORT
+from sovereign_ari.errors import Conflict, NotFound
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
@@ -61,3 +64,47 @@ async def list_deliveries(
         call_id,
     )
     return [DeliveryRow(**row, attempts=attempts.get(row["number"], [])) for row in rows]
+
+
+QUEUED = ("status-update", REPORT)
+"""Events that are delivered by the worker; the answers to the others are waited for by calls."""
+
+
+async def queue_again(
+    connection: asyncpg.Connection, organisation_id: str, call_id: str, number: int
+) -> DeliveryRow:
+    """Deliver a webhook of a call once more, with as many attempts as the first time.
+
+    Raises:
+        NotFound: If the tenant has no such call, or the call no such webhook.
+        Conflict: If it is on its way already, or cannot be sent any more.
+    """
+    row = await connection.fetchrow(
+        """
+        SELECT d.event, d.state, c.content_erased_at FROM webhook_deliveries AS d
+          JOIN calls AS c ON c.id = d.call_id
+         WHERE c.organisation_id = $1 AND c.id = $2 AND d.number = $3
+           FOR UPDATE OF d
+        """,
+        organisation_id,
+        call_id,
+        number,
+    )
+    if row is None:
+        raise NotFound(f"the call {call_id} has no webhook {number}")
+    if row["event"] not in QUEUED:
+        raise Conflict(f"a {row['event']} is sent while the call waits for it, and never again")
+    if row["state"] == "pending":
+        raise Conflict(f"the webhook {number} is on its way already")
+    if row["event"] == REPORT and row["content_erased_at"] is not None:
+        raise Conflict("the content of the call was erased, so there is nothing to report")
+    await connection.execute(
+        "WITH queued AS (UPDATE webhook_deliveries SET state = 'pending', tries = 0,"
+        " due_at = now() WHERE (call_id, number) = ($1, $2) RETURNING 1)"
+        " SELECT pg_notify($3, '') FROM queued",
+        call_id,
+        number,
+        CHANNEL,
+    )
+    listed = await list_deliveries(connection, organisation_id, call_id)
+    return next(delivery for delivery in listed if delivery.number == number)

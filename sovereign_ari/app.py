@@ -23,7 +23,7 @@ from api.parts import Parts
 from db import controllers as controllers_table
 from db.commands import open_box
 from db.journal import write_entries
-from db.pool import UNAVAILABLE, create_pool
+from db.pool import UNAVAILABLE, close_pool, create_pool
 from db.routing import find_route
 from sovereign_ari import __version__, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
@@ -49,6 +49,8 @@ from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.work.deliveries import deliveries_queue
+from sovereign_ari.work.queue import all_of
 from sovereign_ari.work.worker import work
 
 SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
@@ -162,7 +164,7 @@ async def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
     """What the API is made of, for the server and for commands that do the same work."""
     async with pool.acquire() as connection:
         vault = await open_vault(connection, settings.master_keys)
-    policy = OutgoingPolicy([ip_network(net, strict=False) for net in settings.outgoing_allow])
+    policy = _policy(settings)
     return Parts(
         pool=pool,
         catalogue=load_catalogue(),
@@ -176,6 +178,10 @@ async def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
         public_url=settings.public_url,
         key_checks=KeyChecks(settings.openai_base_url),
     )
+
+
+def _policy(settings: Settings) -> OutgoingPolicy:
+    return OutgoingPolicy([ip_network(net, strict=False) for net in settings.outgoing_allow])
 
 
 async def run_api(settings: Settings) -> None:
@@ -197,8 +203,13 @@ async def run_worker(settings: Settings) -> None:
     log.configure("worker", level=settings.log_level, style=settings.log_format)
     stop = _stop_on_signals()
     async with AsyncExitStack() as stack:
-        pool = await _open_pool(stack, settings, "worker", max_size=4)
-        await work(pool, stop)
+        pool = await _open_pool(stack, settings, "worker", max_size=12)
+        http = OutgoingHttp(_policy(settings))
+        stack.push_async_callback(http.close)
+        queues = [deliveries_queue(pool, http)]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work(pool, stop), name="passes")
+            group.create_task(all_of(queues, stop), name="queues")
 
 
 class _CountingJournal:
@@ -278,7 +289,7 @@ async def _open_pool(
         application_name=f"sovereign-{name}",
         max_size=max_size,
     )
-    stack.push_async_callback(pool.close)
+    stack.push_async_callback(close_pool, pool)
     return pool
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
@@ -11,7 +11,7 @@ from api.parts import Asked
 from api.resources.assistant_bodies import WebhookEvent
 from api.views import View
 from db.calls import get_call
-from db.webhook_log import list_deliveries
+from db.webhook_log import DeliveryRow, list_deliveries, queue_again
 from sovereign_ari.errors import NotFound
 
 call_webhooks = Endpoints("Calls")
@@ -56,6 +56,12 @@ class DeliveryView(View):
     created_at: Timestamp
     attempts: list[AttemptView]
 
+    @classmethod
+    def of(cls, delivery: DeliveryRow) -> Self:
+        """Show a row."""
+        attempts = [AttemptView.showing(attempt) for attempt in delivery.attempts]
+        return cls.showing(delivery, attempts=attempts)
+
 
 class RecordingView(View):
     """Where a recording can be fetched, until it expires."""
@@ -76,13 +82,27 @@ async def list_call_webhooks(asked: Asked, call_id: str) -> list[DeliveryView]:
     """In the order of the events, each with every attempt to deliver it."""
     await get_call(asked.connection, asked.organisation_id, call_id)
     deliveries = await list_deliveries(asked.connection, asked.organisation_id, call_id)
-    return [
-        DeliveryView.showing(
-            delivery,
-            attempts=[AttemptView.showing(attempt) for attempt in delivery.attempts],
-        )
-        for delivery in deliveries
-    ]
+    return [DeliveryView.of(delivery) for delivery in deliveries]
+
+
+@call_webhooks.add(
+    "POST",
+    "/calls/{call_id}/webhooks/{number}/retry",
+    "Send a webhook of a call once more",
+    envelope="webhook",
+    status=202,
+    also=(404, 409),
+    scope="calls",
+)
+async def retry_call_webhook(asked: Asked, call_id: str, number: str) -> DeliveryView:
+    """It is queued again under the same id, with as many attempts as the first time.
+
+    Only what is sent after the fact can be: a `status-update` or an `end-of-call-report` that was
+    delivered or given up, the latter while the content of its call is kept.
+    """
+    await get_call(asked.connection, asked.organisation_id, call_id)
+    queued = await queue_again(asked.connection, asked.organisation_id, call_id, int(number))
+    return DeliveryView.of(queued)
 
 
 @call_webhooks.add("GET", "/calls/{call_id}/recording", "Find the recording of a call")

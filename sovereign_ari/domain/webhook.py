@@ -78,10 +78,9 @@ def message(
         assistant: The resolved configuration, with everything the integrator added to it.
         more: What this event has beyond the common fields.
     """
-    moment = at.astimezone(UTC)
     body: dict[str, Any] = {
         "type": event,
-        "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z",
+        "timestamp": timestamp(at),
         "call": {
             "id": subject.call_id,
             "type": _TYPES[subject.direction],
@@ -98,6 +97,12 @@ def message(
     if assistant is not None:
         body["assistant"] = dict(assistant)
     return json.dumps({"message": {**body, **more}}, ensure_ascii=False).encode()
+
+
+def timestamp(at: datetime) -> str:
+    """Write an aware time as the contract does: UTC with milliseconds."""
+    moment = at.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def headers(

@@ -23,6 +23,8 @@ LARGEST_BYTES = 1024 * 1024
 # One tenant's slow server must not take every connection.
 _CONNECTIONS = 1000
 _CONNECTIONS_PER_HOST = 100
+_UNWANTED_BYTES = 64 * 1024
+_UNWANTED_S = 0.5
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # section 5.5
@@ -90,9 +92,11 @@ class OutgoingHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_s: float = TIMEOUT_S,
-        largest_bytes: int = LARGEST_BYTES,
+        largest_bytes: int | None = LARGEST_BYTES,
     ) -> Answer:
         """Send one request; nothing is tried twice, and a redirect is an answer like any other.
+
+        `largest_bytes` None wants the status alone: it stands whatever the body is, which is left.
 
         Raises:
             OutgoingFailed: If the address may not be reached, or no whole answer of at most
@@ -118,6 +122,9 @@ class OutgoingHttp:
                     allow_redirects=False,
                 ) as response,
             ):
+                if largest_bytes is None:
+                    await _pass_over(response)
+                    return Answer(response.status, response.headers, b"")
                 content = await _read(response, largest_bytes)
                 return Answer(response.status, response.headers, content)
         except TimeoutError:
@@ -189,6 +196,21 @@ async def _read(response: aiohttp.ClientResponse, largest_bytes: int) -> bytes:
         content += unpacker.feed(piece)
     unpacker.finish()
     return bytes(content)
+
+
+async def _pass_over(response: aiohttp.ClientResponse) -> None:
+    """Read a body that nobody wants if it is short, so that its connection serves again."""
+    length = 0
+    try:
+        async with asyncio.timeout(_UNWANTED_S):
+            async for piece in response.content.iter_any():
+                length += len(piece)
+                if length > _UNWANTED_BYTES:
+                    break
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        pass
+    if not response.content.at_eof():
+        response.close()
 
 
 def _in_words(error: Exception, target: Target) -> str:

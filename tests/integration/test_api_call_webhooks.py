@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -69,6 +70,80 @@ async def test_every_attempt_is_shown_in_its_order(api: Api, pool: asyncpg.Pool)
             ]
         },
     )
+
+
+async def a_delivery(pool: asyncpg.Pool, event: str, state: str, number: int = 1) -> str:
+    made: str = await pool.fetchval(
+        "INSERT INTO webhook_deliveries (call_id, number, event, url, state, tries, attempts)"
+        " VALUES ($1, $2, $3, 'https://example.com/hook', $4, 8, 8) RETURNING id::text",
+        a_call_id(),
+        number,
+        event,
+        state,
+    )
+    return made
+
+
+@pytest.mark.parametrize("state", ["delivered", "given_up"])
+@pytest.mark.parametrize("event", ["status-update", "end-of-call-report"])
+async def test_what_was_sent_can_be_sent_again(
+    api: Api, pool: asyncpg.Pool, state: str, event: str
+) -> None:
+    made = await a_delivery(pool, event, state)
+    status, answer = await api.ask("POST", f"{WEBHOOKS}/1/retry")
+    assert status == 202
+    queued = answer["webhook"]
+    assert (queued["id"], queued["state"], queued["attempts"]) == (made, "pending", [])
+    assert (await api.ask("GET", WEBHOOKS))[1]["webhooks"] == [queued]
+    left = await pool.fetchrow("SELECT tries, attempts, due_at <= now() FROM webhook_deliveries")
+    assert tuple(left) == (0, 8, True)
+    status, answer = await api.ask("POST", f"{WEBHOOKS}/1/retry")
+    assert (status, answer["error"]["code"]) == (409, "conflict")
+    assert answer["message"] == "the webhook 1 is on its way already"
+
+
+@pytest.mark.parametrize("event", ["tool-calls", "assistant-request"])
+async def test_what_a_call_waited_for_is_not_sent_again(
+    api: Api, pool: asyncpg.Pool, event: str
+) -> None:
+    await a_delivery(pool, event, "given_up")
+    status, answer = await api.ask("POST", f"{WEBHOOKS}/1/retry")
+    assert (status, answer["error"]["code"]) == (409, "conflict")
+
+
+async def test_a_report_without_content_is_not_sent_again_but_news_of_a_status_is(
+    api: Api, pool: asyncpg.Pool
+) -> None:
+    await a_delivery(pool, "end-of-call-report", "delivered")
+    await a_delivery(pool, "status-update", "delivered", 2)
+    await pool.execute("UPDATE calls SET content_erased_at = now()")
+    status, answer = await api.ask("POST", f"{WEBHOOKS}/1/retry")
+    assert (status, "erased" in answer["message"]) == (409, True)
+    assert (await api.ask("POST", f"{WEBHOOKS}/2/retry"))[0] == 202
+
+
+@pytest.mark.parametrize("number", ["2", "0", "-1", "1.0", "x", "9999999999", "%20", "%D9%A1"])
+async def test_a_webhook_that_is_not_there_is_not_sent_again(
+    api: Api, pool: asyncpg.Pool, number: str
+) -> None:
+    await a_delivery(pool, "status-update", "delivered")
+    status, answer = await api.ask("POST", f"{WEBHOOKS}/{number}/retry")
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+
+
+async def test_the_webhooks_of_others_are_not_sent_again(api: Api, pool: asyncpg.Pool) -> None:
+    await a_delivery(pool, "status-update", "delivered")
+    theirs = await api.another_tenant()
+    assert (await theirs.ask("POST", f"{WEBHOOKS}/1/retry"))[0] == 404
+    assert await pool.fetchval("SELECT state FROM webhook_deliveries") == "delivered"
+
+
+async def test_a_webhook_queued_again_by_two_at_once_is_queued_once(
+    api: Api, pool: asyncpg.Pool
+) -> None:
+    await a_delivery(pool, "status-update", "delivered")
+    answers = await asyncio.gather(*(api.ask("POST", f"{WEBHOOKS}/1/retry") for _ in range(5)))
+    assert sorted(status for status, _ in answers) == [202, 409, 409, 409, 409]
 
 
 async def test_a_call_without_a_recording_says_so(api: Api) -> None:
