@@ -14,6 +14,7 @@ from api.access import PERIOD, WINDOW, Window
 from api.parts import ORGANISATION_ID, PARTS
 from api.problems import Problem, Refused
 from db.keys import admit
+from db.pool import LENT_WITHIN_S
 from sovereign_ari.errors import Forbidden
 
 Scope = Literal["read", "calls", "admin"]
@@ -58,7 +59,7 @@ async def authenticate(request: web.Request) -> Caller:
     """
     presented = _presented(request)
     parts = request.app[PARTS]
-    async with parts.pool.acquire() as connection:
+    async with parts.pool.acquire(timeout=LENT_WITHIN_S) as connection:
         admission = await admit(
             connection, presented, allowed=parts.allowed_per_minute, period=PERIOD
         )

@@ -13,7 +13,7 @@ from db.commands import ANSWERS, read_answer
 from db.listening import FAULTS, listening
 from sovereign_ari.domain.control import CommandOutcome
 
-ALIVE_S = 10.0
+LOOK_EVERY_S = 1.0  # whether the line lives and the pool stays open
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 2.0
 
@@ -38,7 +38,10 @@ class CommandAnswers:
 
     @asynccontextmanager
     async def listening_on(self, pool: asyncpg.Pool) -> AsyncIterator[None]:
-        """Hear answers until the block ends, over a connection of the pool that is kept."""
+        """Hear answers until the block ends, over a connection of the pool that is kept.
+
+        A pool that is being closed gets it back within a second.
+        """
         task = asyncio.create_task(self._listen(pool), name="command answers")
         try:
             yield
@@ -48,14 +51,14 @@ class CommandAnswers:
 
     async def _listen(self, pool: asyncpg.Pool) -> None:
         delay_s = FIRST_DELAY_S
-        while True:
+        while not pool.is_closing():
             try:
                 lost = asyncio.Event()
                 async with listening(pool, ANSWERS, lambda heard: self._hear(heard, lost)) as line:  # noqa: B023
                     delay_s = FIRST_DELAY_S
-                    while True:
+                    while not pool.is_closing():
                         with suppress(TimeoutError):
-                            async with asyncio.timeout(ALIVE_S):
+                            async with asyncio.timeout(LOOK_EVERY_S):
                                 await lost.wait()
                         await line.execute("SELECT")  # fails when it died, even without a word
             except FAULTS as error:

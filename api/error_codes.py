@@ -149,7 +149,10 @@ CODES: dict[str, ErrorCode] = {
         500, "api_error", "A mistake of ours. Nothing was changed; our log has the `X-Request-Id`."
     ),
     "database_unavailable": ErrorCode(
-        503, "api_error", "The database cannot be reached. Try again after `Retry-After`."
+        503,
+        "api_error",
+        "The database cannot be reached, or is too busy. Nothing was changed: try again after"
+        " `Retry-After`.",
     ),
     "secret_unreadable": ErrorCode(
         503,

@@ -143,7 +143,8 @@ def _of_operator(error: Exception) -> Problem | None:
     """Describe what the operator must repair, None when it is a mistake of ours."""
     if isinstance(error, (DatabaseUnavailable, *UNAVAILABLE)):
         return Problem(
-            503, "database_unavailable", "api_error", "the database cannot be reached",
+            503, "database_unavailable", "api_error",
+            "the database cannot be reached or is too busy",
             retry_after_s=RETRY_DATABASE_AFTER_S,
         )  # fmt: skip
     if isinstance(error, VaultClosed):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from typing import Any
 
 import asyncpg
 
 COMMAND_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+LENT_WITHIN_S = 5.0
+CLOSED_WITHIN_S = 5.0
+
+logger = logging.getLogger("db")
 
 DOWN = (
     OSError,
@@ -28,7 +34,10 @@ UNAVAILABLE = (
     *DOWN,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,  # during a fail-over
+    asyncpg.TransactionRollbackError,  # to one of two transactions that wait for each other
 )
+"""All that a later attempt may get past: nothing was changed."""
 
 
 def encode_json(value: Any) -> str:
@@ -76,6 +85,15 @@ async def create_pool(
             "idle_in_transaction_session_timeout": "30000",
         },
     )
+
+
+async def close_pool(pool: asyncpg.Pool, within_s: float = CLOSED_WITHIN_S) -> None:
+    """Close a pool; break off what borrowers, or a server that stands still, hold up too long."""
+    try:
+        async with asyncio.timeout(within_s):
+            await pool.close()  # cancelled, it breaks off itself
+    except TimeoutError:
+        logger.warning("connections to the database were broken off")
 
 
 async def _reset(connection: asyncpg.Connection) -> None:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
+from db.pool import LENT_WITHIN_S
+
 ROLE = "sovereign_tenant"
 
 
@@ -18,8 +20,12 @@ ROLE = "sovereign_tenant"
 async def acting_for(
     pool: asyncpg.Pool, organisation_id: str
 ) -> AsyncIterator[asyncpg.Connection]:
-    """Lend a connection in a transaction of a tenant; whatever raises rolls it all back."""
-    async with pool.acquire() as connection, connection.transaction():
+    """Lend a connection in a transaction of a tenant; whatever raises rolls it all back.
+
+    Raises:
+        TimeoutError: If no connection becomes free in time.
+    """
+    async with pool.acquire(timeout=LENT_WITHIN_S) as connection, connection.transaction():
         await step_down(connection, organisation_id)
         yield connection
 

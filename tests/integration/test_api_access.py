@@ -15,6 +15,7 @@ from db.byok import put_key
 from db.keys import create_key, revoke_key
 from sovereign_ari.vault import Vault
 from tests.support.api import Api, running_api
+from tests.support.lock_waits import until_somebody_waits
 from tests.support.postgres import PostgresServer, fresh_pool
 
 SOMEBODY = "00000000-0000-4000-8000-000000000000"
@@ -260,6 +261,35 @@ async def test_a_database_that_goes_away_is_a_503_and_comes_back(
         assert (status, body["error"]["code"]) == (503, "database_unavailable")
         assert (await api.ask("GET", "/readyz"))[0] == 503
         assert (await api.ask("GET", "/healthz"))[0] == 200
+
+
+async def test_two_transactions_that_wait_for_each_other_are_a_503_that_changed_nothing(
+    api: Api,
+) -> None:
+    made = (await api.ask("POST", "/api/v1/assistants", {"name": "Reception"}))[1]["assistant"]
+    body = {"phone_number": "+31201234567", "assistant_id": made["id"]}
+    assert (await api.ask("POST", "/api/v1/numbers", body))[0] == 201
+    path = f"/api/v1/assistants/{made['id']}"
+    async with api.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL deadlock_timeout = '60s'")  # the other one gives up
+        await connection.execute("SELECT FROM phone_numbers FOR UPDATE")
+        deleting = asyncio.create_task(api.ask("DELETE", path))
+        await until_somebody_waits(api.pool)
+        await connection.execute("SELECT FROM assistants FOR UPDATE")
+        status, answer = await deleting
+    assert (status, answer["error"]["code"]) == (503, "database_unavailable")
+    assert (await api.ask("GET", path))[0] == 200
+    assert (await api.ask("DELETE", path))[0] == 200
+
+
+async def test_a_request_for_which_no_connection_becomes_free_is_a_503(
+    postgres_server: PostgresServer,
+) -> None:
+    async with fresh_pool(postgres_server, max_size=3) as pool, running_api(pool) as api:
+        async with pool.acquire(), pool.acquire():  # the third hears answers of controllers
+            status, body = await api.ask("GET", "/api/v1/calls")
+        assert (status, body["error"]["code"]) == (503, "database_unavailable")
+        assert (await api.ask("GET", "/api/v1/calls"))[0] == 200
 
 
 async def test_health_has_the_documented_shape(api: Api) -> None:
