@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.vault import Vault
 
 
-class Catalogue(Protocol):
+class Catalogue(Hashable, Protocol):
     """What the API asks of the catalogue of providers. `kind` is `llm`, `stt` or `tts`."""
 
     def validate(self, kind: str, block: Mapping[str, Any]) -> list[str]:

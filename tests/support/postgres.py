@@ -193,6 +193,27 @@ async def empty_database(server: PostgresServer) -> AsyncIterator[str]:
         server.used.append(name)
 
 
+# Deleting the few rows of a test is much faster than truncating every table. No trigger runs: each
+# table is emptied for itself.
+_EMPTY = """
+SET session_replication_role = replica;
+DO $$
+DECLARE
+    name text;
+    filled boolean;
+BEGIN
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+                 WHERE schemaname = 'public' AND tablename <> 'migrations'
+    LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO filled;
+        IF filled THEN
+            EXECUTE 'DELETE FROM ' || name;
+        END IF;
+    END LOOP;
+END $$;
+"""
+
+
 async def _empty(server: PostgresServer, name: str) -> None:
     """Cut every connection that a test left, and remove every row but the migrations' own."""
     connection = await asyncpg.connect(server.dsn(name))
@@ -201,11 +222,7 @@ async def _empty(server: PostgresServer, name: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        tables = await connection.fetchval(
-            "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename <> 'migrations'"
-        )
-        await connection.execute(f"TRUNCATE {tables} CASCADE")
+        await connection.execute(_EMPTY)
     finally:
         await connection.close()
 
