@@ -98,7 +98,12 @@ class Endpoint:
             data = await read_json(request, or_nothing=getattr(self.body, "optional", False))
             arguments["body"] = parse(self.body, data)
         origin = f"{request.scheme}://{request.host}"
-        asked = Asked(request.app[PARTS], caller.organisation_id, origin=origin)
+        asked = Asked(
+            request.app[PARTS],
+            caller.organisation_id,
+            origin=origin,
+            sees_secrets="admin" in caller.scopes,
+        )
         attempt = await idempotency.read_attempt(request)
         if attempt is None:
             return self._response(await self.run(asked, arguments))

@@ -42,7 +42,8 @@ Assistants that answer telephone calls, and everything they need.
 
 **Authentication.** Send `Authorization: Bearer <key>` on every request. A key belongs to one
 organisation and has scopes: `read` for every GET, `calls` to place and control calls, `admin` for
-everything. Create keys with `POST /keys` or `sovereign keys create`.
+everything. Create keys with `POST /keys` or `sovereign keys create`. What signs webhooks
+(`webhook_secret`, `server_secret`, `server.secret`) is null for keys without `admin`.
 
 **Bodies** are JSON objects in UTF-8 of at most 1 MiB and 32 levels. Unknown fields are refused;
 the message names the nearest known one. Texts hold no NUL characters; names of tools are unique

@@ -142,12 +142,14 @@ class Asked:
             whole when the handler raises. None for a detached handler, which waits for others
             and meanwhile holds no transaction: it opens its own with `tenant()`.
         origin: `scheme://host` that the client asked; empty for a command.
+        sees_secrets: Whether answers may hold what signs webhooks; `admin` keys see it.
     """
 
     parts: Parts
     organisation_id: str
     connection: asyncpg.Connection = None
     origin: str = ""
+    sees_secrets: bool = True
 
     def tenant(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """Open a transaction of the tenant, for a detached handler."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,11 +34,11 @@ class AssistantRecord:
     voicemail_message: str | None
     gdpr_mode: bool
     webhook_url: str | None
-    webhook_secret: str | None
+    webhook_secret: str | None = field(repr=False)
     webhook_events: list[str] | None
     analysis_plan: dict[str, Any] | None
     stt_config: dict[str, Any] | None
-    llm_config: dict[str, Any] | None
+    llm_config: dict[str, Any] | None = field(repr=False)
     tts_config: dict[str, Any] | None
     speech_config: dict[str, Any] | None
     recording_consent: dict[str, Any] | None

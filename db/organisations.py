@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +45,7 @@ class OrganisationRecord:
     content_retention_days: int | None
     metadata_retention_days: int | None
     webhook_url: str | None
-    webhook_secret: str | None
+    webhook_secret: str | None = field(repr=False)
     webhook_events: list[str] | None
     outbound_allowed_prefixes: list[str] | None
     outbound_refused_prefixes: list[str]
@@ -75,7 +75,7 @@ class NewOrganisation:
     id: str
     name: str
     parent_id: str | None
-    api_key: str
+    api_key: str = field(repr=False)
     created_at: datetime
 
 

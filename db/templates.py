@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ class ToolTemplateRecord:
     name: str
     description: str | None
     tool_type: str
-    tool_config: dict[str, Any]
+    tool_config: dict[str, Any] = field(repr=False)
     created_at: datetime
     updated_at: datetime
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
 from api.resources.assistant_bodies import AssistantView, CreateAssistant, UpdateAssistant
 from api.resources.assistant_config import read_config
+from api.resources.tools import without_secret
 from db.assistants import ASSISTANTS, AssistantRecord, use_mcp_servers
 from db.assistants import delete_assistant as delete_row
 
@@ -21,7 +23,15 @@ def aliases() -> list[Any]:
 
 
 def _view(asked: Asked, record: AssistantRecord) -> AssistantView:
-    return AssistantView.of(record, asked.parts.catalogue, asked.parts.defaults)
+    shown = record if asked.sees_secrets else _without_secrets(record)
+    return AssistantView.of(shown, asked.parts.catalogue, asked.parts.defaults)
+
+
+def _without_secrets(record: AssistantRecord) -> AssistantRecord:
+    llm = record.llm_config
+    if llm is not None and "tools" in llm:
+        llm = {**llm, "tools": [without_secret(tool) for tool in llm["tools"]]}
+    return replace(record, webhook_secret=None, llm_config=llm)
 
 
 @assistants.add("GET", "/assistants", "List assistants, newest first", envelope="assistants")

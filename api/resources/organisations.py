@@ -56,6 +56,8 @@ async def _read(asked: Asked) -> tuple[dict[str, Any], list[ChildView]]:
         **_counts(own),
     }
     shown |= {name: getattr(record, name) for name in table.SHOWN}
+    if not asked.sees_secrets:
+        shown["webhook_secret"] = None
     return shown, [ChildView.showing(child, **_counts(child)) for child in totals.values()]
 
 

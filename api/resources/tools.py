@@ -210,6 +210,12 @@ def url_faults(tool: Mapping[str, Any], outgoing: OutgoingPolicy) -> list[str]:
     ]
 
 
+def without_secret(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored tool, or its config, as those see it who may not know what signs its calls."""
+    server = tool.get("server")
+    return {**tool, "server": {**server, "secret": None}} if server else dict(tool)
+
+
 def _schema_parts(tool: Any) -> int:
     """How much there is to check in the schema of a tool, whatever that is."""
     inner = tool.get("function", tool) if isinstance(tool, dict) else None

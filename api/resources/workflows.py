@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from api.bodies import refusal
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
+from api.resources.tools import without_secret
 from api.resources.workflow_bodies import (
     CreateWorkflow,
     UpdateWorkflow,
@@ -43,6 +45,17 @@ async def _read(asked: Asked, raw: Any) -> tuple[dict[str, Any], list[str]]:
     return found.definition, servers
 
 
+def without_secrets(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition as those see it who may not know what signs the calls of its tools."""
+    nodes = [
+        {**node, "tools": [without_secret(tool) for tool in node["tools"]]}
+        if node.get("tools")
+        else node
+        for node in definition["nodes"]
+    ]
+    return {**definition, "nodes": nodes}
+
+
 @workflows.add("GET", "/workflows", "List workflows, newest first", envelope="workflows")
 async def list_workflows(asked: Asked) -> list[WorkflowSummary]:
     """All of the organisation, each without its definition."""
@@ -66,9 +79,9 @@ async def create_workflow(asked: Asked, body: CreateWorkflow) -> WorkflowView:
 @workflows.add("GET", "/workflows/{workflow_id}", "Read a workflow", envelope="workflow")
 async def show_workflow(asked: Asked, workflow_id: str) -> WorkflowView:
     """One of the organisation, with its definition."""
-    return WorkflowView.showing(
-        await table.WORKFLOWS.get(asked.connection, asked.organisation_id, workflow_id)
-    )
+    record = await table.WORKFLOWS.get(asked.connection, asked.organisation_id, workflow_id)
+    more = {} if asked.sees_secrets else {"definition": without_secrets(record.definition)}
+    return WorkflowView.showing(record, **more)
 
 
 @workflows.add("PATCH", "/workflows/{workflow_id}", "Change a workflow", envelope="workflow")
