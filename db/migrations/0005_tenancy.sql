@@ -69,3 +69,5 @@ SELECT wall_off('call_notes', 'EXISTS (SELECT FROM calls WHERE id = call_id)');
 
 -- Windows name keys and calls, not tenants, so the tenants' role takes places through this alone.
 ALTER FUNCTION take_place(text, int, interval) SECURITY DEFINER SET search_path = public, pg_temp;
+REVOKE ALL ON FUNCTION take_place(text, int, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION take_place(text, int, interval) TO sovereign_tenant;

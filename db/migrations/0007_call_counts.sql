@@ -107,6 +107,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
+REVOKE ALL ON FUNCTION count_calls() FROM PUBLIC; -- or whoever makes tables could have it count
+
 CREATE TRIGGER count_added AFTER INSERT ON calls
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_calls();
 CREATE TRIGGER count_changed AFTER UPDATE ON calls

@@ -57,6 +57,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
+REVOKE ALL ON FUNCTION tell_of_status() FROM PUBLIC;
+
 CREATE TRIGGER tell_of_status AFTER UPDATE OF status ON calls
     FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
     EXECUTE FUNCTION tell_of_status();

@@ -1,0 +1,43 @@
+"""The second wall around tenants holds for every table and function that there is."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from db.tenancy import ROLE
+
+_WITHOUT_A_WALL = """
+SELECT c.relname FROM pg_class AS c
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+   AND (has_table_privilege($1, c.oid, 'SELECT') OR has_table_privilege($1, c.oid, 'INSERT')
+        OR has_table_privilege($1, c.oid, 'UPDATE') OR has_table_privilege($1, c.oid, 'DELETE'))
+   AND NOT (c.relrowsecurity AND EXISTS (
+       SELECT FROM pg_policy WHERE polrelid = c.oid AND polcmd = '*'
+          AND polqual IS NOT NULL AND polwithcheck IS NOT NULL))
+"""
+_OPEN_FUNCTIONS = """
+SELECT p.proname FROM pg_proc AS p
+ WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
+   AND (p.proconfig IS DISTINCT FROM ARRAY['search_path=public, pg_temp']
+        OR p.proacl IS NULL -- by default everybody may execute it
+        OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0))
+"""
+_DEFINERS = """
+SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef
+"""
+
+
+async def test_tenants_reach_no_table_without_a_wall(connection: asyncpg.Connection) -> None:
+    assert [row[0] for row in await connection.fetch(_WITHOUT_A_WALL, ROLE)] == []
+
+
+async def test_a_table_without_a_wall_is_found(connection: asyncpg.Connection) -> None:
+    await connection.execute(f"CREATE TABLE bare (id int); GRANT SELECT ON bare TO {ROLE}")
+    assert [row[0] for row in await connection.fetch(_WITHOUT_A_WALL, ROLE)] == ["bare"]
+
+
+async def test_functions_with_their_owners_rights_are_fixed_to_a_path_and_closed_to_the_public(
+    connection: asyncpg.Connection,
+) -> None:
+    assert await connection.fetchval(_DEFINERS) > 0
+    assert [row[0] for row in await connection.fetch(_OPEN_FUNCTIONS)] == []
