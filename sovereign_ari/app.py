@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from typing import Any
 
 import asyncpg
 from aiohttp import web
@@ -27,12 +28,14 @@ from db.pool import UNAVAILABLE, close_pool, create_pool
 from db.routing import find_route
 from sovereign_ari import __version__, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
+from sovereign_ari.call_tools import call_tools
 from sovereign_ari.chat_model import RegistryChatModel
 from sovereign_ari.control.commands import serve_commands
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.conversation.terms import APOLOGY
+from sovereign_ari.conversation.tools import Patience
 from sovereign_ari.domain.agent import Config, Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry
@@ -50,7 +53,8 @@ from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from sovereign_ari.wire.pacer import Pacer
 from sovereign_ari.work.deliveries import deliveries_queue
-from sovereign_ari.work.queue import all_of
+from sovereign_ari.work.queue import Queue, all_of
+from sovereign_ari.work.reports import reports_queue
 from sovereign_ari.work.worker import work
 
 SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
@@ -106,6 +110,11 @@ async def run_controller(settings: Settings) -> None:
         pacer.start()
         stack.callback(pacer.stop)
         writer = JournalWriter(lambda entries: _write(pool, entries))
+        vault = opening_vault(settings.master_keys)
+        http = OutgoingHttp(_policy(settings))
+        stack.push_async_callback(http.close)
+        tools = call_tools(pool, vault, http, _policy(settings), _patience(settings))
+        stack.push_async_callback(tools.close)
 
         services = CallServices(
             app=settings.ari_app,
@@ -114,12 +123,11 @@ async def run_controller(settings: Settings) -> None:
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
             directory=_Directory(pool, default_blocks(settings)),
-            providers=CallProviders(
-                registry, OwnKeys(opening_vault(settings.master_keys)), apology
-            ),
+            providers=CallProviders(registry, OwnKeys(vault), apology),
             clock=time.monotonic,
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),
+            tools=tools,
         )
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)
@@ -184,6 +192,10 @@ def _policy(settings: Settings) -> OutgoingPolicy:
     return OutgoingPolicy([ip_network(net, strict=False) for net in settings.outgoing_allow])
 
 
+def _patience(settings: Settings) -> Patience:
+    return Patience(settings.tool_filler_after_s, settings.tool_filler_every_s)
+
+
 async def run_api(settings: Settings) -> None:
     """Serve the REST API until SIGTERM or SIGINT."""
     log.configure("api", level=settings.log_level, style=settings.log_format)
@@ -206,7 +218,11 @@ async def run_worker(settings: Settings) -> None:
         pool = await _open_pool(stack, settings, "worker", max_size=12)
         http = OutgoingHttp(_policy(settings))
         stack.push_async_callback(http.close)
-        queues = [deliveries_queue(pool, http)]
+        async with pool.acquire() as connection:
+            vault = await open_vault(connection, settings.master_keys)
+        registry = await stack.enter_async_context(_registry(settings))
+        reports = reports_queue(pool, RegistryChatModel(registry), load_catalogue(), vault)
+        queues: list[Queue[Any]] = [deliveries_queue(pool, http), reports]
         async with asyncio.TaskGroup() as group:
             group.create_task(work(pool, stop), name="passes")
             group.create_task(all_of(queues, stop), name="queues")

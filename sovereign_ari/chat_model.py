@@ -1,19 +1,30 @@
-"""Asks language models for whole replies, for chats in text."""
+"""Asks language models for whole replies, for chats in text and for the work after calls."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from sovereign_ari.domain.agent import Config
 from sovereign_ari.errors import ProviderUnavailable
-from sovereign_ari.speech.base import Message, Token
+from sovereign_ari.speech.base import Message, Token, Usage
 from sovereign_ari.speech.registry import ProviderRegistry
 
 WITHIN_S = 30.0
 LONGEST_REPLY = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class WholeReply:
+    """What a model said, and what that took. `model` is `provider/model`."""
+
+    text: str
+    model: str
+    input_tokens: int
+    output_tokens: int
 
 
 class RegistryChatModel:
@@ -32,8 +43,17 @@ class RegistryChatModel:
         self, llm: Config, messages: Sequence[Mapping[str, str]], keys: Mapping[str, str]
     ) -> str:
         """See `api.parts.ChatModel`. A reply that never ends is cut."""
+        return (await self.answer(llm, messages, keys)).text
+
+    async def answer(
+        self,
+        llm: Config,
+        messages: Sequence[Mapping[str, str]],
+        keys: Mapping[str, str | None],
+    ) -> WholeReply:
+        """See `work.reports.Thinks`. A reply that never ends is cut."""
         model = self._registry.language_model(llm, keys)
-        text = ""
+        text, usage = "", Usage(0, 0)
         try:
             async with (
                 asyncio.timeout(self._within_s),
@@ -42,6 +62,8 @@ class RegistryChatModel:
                 async for part in parts:
                     if isinstance(part, Token):
                         text += part.text
+                    elif isinstance(part, Usage):
+                        usage = part
                     if len(text) > LONGEST_REPLY:
                         break
         except TimeoutError as error:
@@ -51,7 +73,7 @@ class RegistryChatModel:
         text = _storable(text[:LONGEST_REPLY]).strip()
         if not text:
             raise ProviderUnavailable(f"{model.label} said nothing")
-        return text
+        return WholeReply(text, model.label, usage.input_tokens, usage.output_tokens)
 
 
 def _message(message: Mapping[str, str]) -> Message:

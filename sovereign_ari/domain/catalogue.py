@@ -33,6 +33,7 @@ from sovereign_ari.errors import SettingsError
 
 KINDS = ("llm", "stt", "tts")
 POSTCALL_KINDS = ("postcall_stt", "postcall_llm")
+_OF_A_CALL = ("messages", "tools")
 
 
 class Catalogue:
@@ -145,6 +146,36 @@ class Catalogue:
         models = self._kinds[kind][complete["provider"]].get("models", {})
         day = models.get(complete.get("model"), {}).get("retires")
         return None if day is None else date.fromisoformat(day)
+
+    def postcall_block(
+        self, llm: Mapping[str, Any], chosen: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """The `llm` block of the model that works after calls.
+
+        Args:
+            llm: The `llm_config` of the call.
+            chosen: Its `postcall_llm`. Without one the provider's post-call model works, and
+                where the catalogue names none, the model of the call itself.
+        """
+        if chosen is not None:
+            return {"provider": chosen["provider"], "model": chosen["model"]}
+        entry = self._kinds["llm"].get(self._name(llm["provider"]), {})
+        stated = entry.get("postcall_model")
+        if stated is None:
+            return {name: value for name, value in llm.items() if name not in _OF_A_CALL}
+        keys = entry["keys"] if isinstance(stated, str) else list(stated)
+        provider = next(
+            (
+                name
+                for name, other in self._kinds["postcall_llm"].items()
+                if name == llm["provider"] or set(other["keys"]) & set(keys)
+            ),
+            llm["provider"],
+        )
+        return {
+            "provider": provider,
+            "model": stated if isinstance(stated, str) else next(iter(stated.values())),
+        }
 
     def default_block(self, kind: str, provider: str) -> dict[str, Any]:
         """A provider with all its defaults."""

@@ -1,0 +1,302 @@
+"""The work after a call: a summary, structured data, and the report of both.
+
+Every step may be the last that this worker does: another goes on where it stopped. A step that was
+written is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import asyncpg
+
+from db import reports as table
+from db.byok import Opens, open_key, sealed_keys
+from db.listening import FAULTS
+from db.reports import CallContent, Outcome, Step, TakenReport
+from sovereign_ari.domain.agent import Config
+from sovereign_ari.domain.catalogue import Catalogue
+from sovereign_ari.errors import ProviderError, VaultClosed
+from sovereign_ari.work import prompts
+from sovereign_ari.work.queue import Queue
+from sovereign_ari.work.wording import duration_s, messages_of
+
+MOST_TRIES = 3
+FIRST_DELAY_S = 2.0
+LONGEST_DELAY_S = 30.0
+TAKEN_FOR_S = 90.0
+"""Two replies of a model, and reading and writing what belongs to them."""
+
+AT_ONCE = 16
+AT_ONCE_OF_ONE = 8
+DRAINS_WITHIN_S = 10.0
+
+logger = logging.getLogger("work.reports")
+
+
+class Reply(Protocol):
+    """What a model said."""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+
+    @property
+    def model(self) -> str:
+        """`provider/model`."""
+
+    @property
+    def input_tokens(self) -> int:
+        """As far as the provider counts."""
+
+    @property
+    def output_tokens(self) -> int:
+        """Likewise."""
+
+
+class Thinks(Protocol):
+    """Asks language models for whole replies."""
+
+    async def answer(
+        self, llm: Config, messages: Sequence[Mapping[str, str]], keys: Mapping[str, str | None]
+    ) -> Reply:
+        """Ask once, within 30 s.
+
+        Raises:
+            ProviderError: If there is no reply.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a step came to; `note` is for the timeline and holds no content."""
+
+    outcome: Outcome
+    value: Any = None
+    note: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What replies took together."""
+
+    model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    begun_s: float = field(default_factory=time.monotonic)
+
+    def add(self, reply: Reply) -> None:
+        self.model = reply.model
+        self.input_tokens += reply.input_tokens
+        self.output_tokens += reply.output_tokens
+
+    def note(self, **more: Any) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "duration_ms": round((time.monotonic() - self.begun_s) * 1000),
+            **more,
+        }
+
+
+def back_off_s(tries: int) -> float:
+    """Seconds to wait after so many tries: up to 2 s, 8 s and so on, at least half of it."""
+    longest_s = min(FIRST_DELAY_S * 4.0 ** (tries - 1), LONGEST_DELAY_S)
+    return random.uniform(longest_s / 2, longest_s)
+
+
+class Reports:
+    """The jobs of a `Queue`.
+
+    Args:
+        pool: Of the database.
+        models: Thinks about calls.
+        catalogue: Says which model does.
+        vault: Opens the organisation's own keys.
+        back_off: Seconds to wait after so many tries of a step.
+        taken_for_s: When another worker may take over what this one has not finished.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        models: Thinks,
+        catalogue: Catalogue,
+        vault: Opens,
+        *,
+        back_off: Callable[[int], float] = back_off_s,
+        taken_for_s: float = TAKEN_FOR_S,
+    ) -> None:
+        self._pool = pool
+        self._models = models
+        self._catalogue = catalogue
+        self._vault = vault
+        self._back_off = back_off
+        self._taken_for_s = taken_for_s
+
+    async def take(
+        self, connection: asyncpg.Connection, most: int, without: Sequence[str]
+    ) -> Sequence[TakenReport]:
+        """See `Jobs`."""
+        return await table.take(connection, most=most, lasts_s=self._taken_for_s, without=without)
+
+    async def next_due_s(
+        self, connection: asyncpg.Connection, without: Sequence[str]
+    ) -> float | None:
+        """See `Jobs`."""
+        return await table.next_due_s(connection, without)
+
+    async def do(self, job: TakenReport) -> None:
+        """Do what is left for a call."""
+        try:
+            if await self._step(job, "summary", self._summarise):
+                job = replace(job, tries=job.tries if job.summary else 1)
+                if await self._step(job, "analysis", self._analyse):
+                    async with self._pool.acquire() as connection:
+                        await table.finish(connection, job)
+        except FAULTS as error:
+            logger.warning(
+                "a report waits for the database: %s",
+                type(error).__name__,
+                extra={"call_id": job.call_id},
+            )
+
+    async def _step(
+        self,
+        job: TakenReport,
+        step: Step,
+        make: Callable[[TakenReport, CallContent], Awaitable[Result]],
+    ) -> bool:
+        """Do a step unless it is done; True when the next may be done."""
+        if getattr(job, step) is not None:
+            return True
+        if job.tries > MOST_TRIES:
+            gone = "the workers were gone before they finished"
+            result = Result("failed", note={"code": "error", "message": gone})
+        else:
+            async with self._pool.acquire() as connection:
+                content = await table.read_content(connection, job)
+            try:
+                result = await make(job, content)
+            except ProviderError as error:
+                if error.retryable and job.tries < MOST_TRIES:
+                    await self._wait(job, error)
+                    return False
+                result = Result("failed", note={"code": error.code, "message": str(error)})
+        if result.outcome == "failed":
+            logger.warning("no %s: %s", step, result.note, extra={"call_id": job.call_id})
+        async with self._pool.acquire() as connection:
+            return await table.record(
+                connection,
+                job,
+                step,
+                result.outcome,
+                value=result.value,
+                note=result.note,
+                at=datetime.now(UTC),
+                lasts_s=self._taken_for_s,
+            )
+
+    async def _wait(self, job: TakenReport, error: ProviderError) -> None:
+        delay_s = max(self._back_off(job.tries), min(error.retry_after_s or 0, LONGEST_DELAY_S))
+        async with self._pool.acquire() as connection:
+            await table.postpone(connection, job, delay_s)
+
+    async def _summarise(self, job: TakenReport, content: CallContent) -> Result:
+        if _is_idle(job, content):
+            return Result("skipped")
+        spent = _Spent()
+        llm = self._llm(job)
+        if llm["provider"] == "parrot":
+            llm["script"] = list(prompts.PARROT_SCRIPT)
+        transcript = prompts.transcript_of(messages_of(content.said))
+        reply = await self._ask(job, llm, prompts.summary_request(transcript), spent)
+        return Result("written", reply.text, spent.note())
+
+    async def _analyse(self, job: TakenReport, content: CallContent) -> Result:
+        analysis = job.assistant.get("analysis_plan") or {}
+        plan = analysis.get("structured_data_plan") or {}
+        messages = messages_of(content.said)
+        least = analysis.get("min_messages_threshold", 2)
+        if not plan.get("enabled") or _is_idle(job, content) or len(messages) < least:
+            return Result("skipped")
+        schema, spent, llm = plan.get("schema") or {}, _Spent(), self._llm(job)
+        asked = prompts.analysis_request(plan, _values(content, schema))
+        reply = await self._ask(job, llm, asked, spent)
+        try:
+            return Result("written", prompts.read_answer(reply.text, schema), spent.note())
+        except prompts.Unfit as fault:
+            asked = prompts.repair_request(asked, reply.text, str(fault))
+        reply = await self._ask(job, llm, asked, spent)
+        try:
+            value = prompts.read_answer(reply.text, schema)
+            return Result("written", value, spent.note(repaired=True))
+        except prompts.Unfit as fault:
+            message = f"the model's answer cannot be used: {fault}"
+            return Result("failed", note=spent.note(code="unfit_answer", message=message))
+
+    def _llm(self, job: TakenReport) -> dict[str, Any]:
+        return self._catalogue.postcall_block(
+            job.assistant["llm_config"], job.assistant.get("postcall_llm")
+        )
+
+    async def _ask(
+        self,
+        job: TakenReport,
+        llm: Config,
+        messages: Sequence[Mapping[str, str]],
+        spent: _Spent,
+    ) -> Reply:
+        async with self._pool.acquire() as connection:
+            sealed = await sealed_keys(connection, job.organisation_id)
+        keys = {name: self._opened(job, name, value) for name, value in sealed.items()}
+        reply = await self._models.answer(llm, messages, keys)
+        spent.add(reply)
+        return reply
+
+    def _opened(self, job: TakenReport, provider: str, sealed: bytes) -> str | None:
+        try:
+            return open_key(self._vault, job.organisation_id, provider, sealed)
+        except VaultClosed:
+            return None  # the registry says so, if that key is needed
+
+
+def reports_queue(
+    pool: asyncpg.Pool, models: Thinks, catalogue: Catalogue, vault: Opens
+) -> Queue[TakenReport]:
+    """The queue of a worker."""
+    return Queue(
+        pool,
+        Reports(pool, models, catalogue, vault),
+        most=AT_ONCE,
+        most_of_one=AT_ONCE_OF_ONE,
+        drains_within_s=DRAINS_WITHIN_S,
+    )
+
+
+def _is_idle(job: TakenReport, content: CallContent) -> bool:
+    """Whether there is nothing to think about, or nobody to think for."""
+    if content.answered_at is None or not messages_of(content.said):
+        return True
+    return bool(job.assistant.get("gdpr_mode")) and not job.wanted
+
+
+def _values(content: CallContent, schema: Mapping[str, Any]) -> dict[str, str]:
+    """The values of placeholders."""
+    return {
+        "schema": json.dumps(schema, ensure_ascii=False),
+        "transcript": prompts.transcript_of(messages_of(content.said)),
+        "ended_reason": content.end_reason,
+        "end_reason": content.end_reason,
+        "summary": content.summary or "",
+        "duration": str(duration_s(content.answered_at, content.ended_at)),
+        "caller_number": content.person or "unknown",
+    }
