@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -87,6 +87,22 @@ async def sealed_headers(
         raise MCP_SERVERS.missing(server_id)
     sealed: bytes | None = row["headers"]
     return sealed
+
+
+async def servers_of(
+    connection: asyncpg.Connection, organisation_id: str, server_ids: Sequence[str]
+) -> list[tuple[McpServerRecord, bytes | None]]:
+    """Read these servers of a tenant with their sealed headers; one that is gone is left out."""
+    names = [field.name for field in fields(McpServerRecord)]
+    rows = await connection.fetch(
+        f"SELECT {', '.join(names)}, headers FROM mcp_servers"
+        " WHERE organisation_id = $1 AND id = ANY($2::uuid[])",
+        organisation_id,
+        list(server_ids),
+    )
+    return [
+        (MCP_SERVERS.read({name: row[name] for name in names}), row["headers"]) for row in rows
+    ]
 
 
 async def delete_server(

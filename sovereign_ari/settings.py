@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     price_per_minute: float = Field(default=0.0, ge=0, le=1000)
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
     master_key_file: Path | None = None
+    tool_filler_after_s: float = Field(default=2.5, ge=0.5, le=60)
+    tool_filler_every_s: float = Field(default=6.0, ge=1, le=600)
     outgoing_allow: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.ports import CallServices, CallTools
 from sovereign_ari.control.requests import all_done, regardless
 from sovereign_ari.control.runner import CallRunner
+from sovereign_ari.control.transfers import NoTransfers
 from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.terms import Ending, Reporting
 from sovereign_ari.domain.agent import Route
@@ -24,6 +25,7 @@ from sovereign_ari.domain.call import (
     Outcome,
     Released,
     Routed,
+    Unready,
 )
 from sovereign_ari.domain.control import ControlCommand
 from sovereign_ari.domain.dialplan import (
@@ -42,7 +44,8 @@ from sovereign_ari.domain.records import (
     CallStatus,
     EndReason,
 )
-from sovereign_ari.errors import AsteriskUnknown
+from sovereign_ari.domain.webhook import Subject
+from sovereign_ari.errors import AsteriskUnknown, OutgoingFailed
 from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.wire.media_leg import MediaLeg
 
@@ -98,6 +101,7 @@ class LiveCall:
             services.clock,
             self._hear,
         )
+        self._tools: CallTools | None = None
         self._dialogue: Dialogue | None = None
         self._talking: asyncio.Task[Ending] | None = None
         self._answered_by_s: float | None = None
@@ -196,10 +200,14 @@ class LiveCall:
         assert self._route.assistant is not None
         ari, media, bridge = self._services.ari, media_channel_of(self.id), bridge_of(self.id)
         assistant = self._route.assistant
+        self._tools = self._services.tools.for_call(
+            self._subject(self._route), assistant, self.note, NoTransfers()
+        )
+        providers = self._services.providers.for_assistant(assistant)
         self._dialogue = Dialogue(
             self.id,
             assistant,
-            self._services.providers.for_assistant(assistant),
+            replace(providers, tools=self._tools),
             self._leg,
             self._audio,
             Reporting(
@@ -212,7 +220,8 @@ class LiveCall:
         self._talking = asyncio.create_task(self._dialogue.run(), name=f"talk {self.id}")
         self._talking.add_done_callback(self._talked)
         await self._leg.open()
-        _, _, self._peer, _ = await all_done(
+        unready, _, _, self._peer, _ = await all_done(
+            self._open_tools(self._tools),
             ari.ring(self.channel),
             ari.watch_channel(self.channel),
             ari.open_external_media(
@@ -220,6 +229,9 @@ class LiveCall:
             ),
             ari.create_bridge(bridge),
         )
+        if unready is not None:
+            self.runner.post(Unready(unready))
+            return
         try:
             async with asyncio.timeout(MEDIA_ENTERS_WITHIN_S):
                 await self.media_entered.wait()
@@ -227,6 +239,27 @@ class LiveCall:
             raise AsteriskUnknown("the media leg did not enter our application") from None
         await ari.add_to_bridge(bridge, media)
         self.runner.post(MediaOpened())
+
+    async def _open_tools(self, tools: CallTools) -> str | None:
+        """Connect the tools; a text says why the call cannot be taken without them."""
+        try:
+            await tools.open()
+        except OutgoingFailed as error:
+            return str(error)
+        return None
+
+    def _subject(self, route: Route) -> Subject:
+        """The call as integrators are told of it while somebody talks to the caller."""
+        invitation = self._invitation
+        return Subject(
+            call_id=self.id,
+            direction="inbound",
+            status=CallStatus.IN_PROGRESS,
+            number_id=route.number_id,
+            number=invitation.dialled,
+            number_name=route.number_name,
+            customer=invitation.caller,
+        )
 
     async def _answer(self) -> None:
         assert self._route is not None
@@ -271,12 +304,13 @@ class LiveCall:
             self._dialogue.hear(frame, now_s)
 
     async def _stop_conversation(self) -> None:
-        if self._talking is None:
-            return
         if self._dialogue is not None:
             self._dialogue.stop_listening()
-        self._talking.cancel()
-        await asyncio.wait((self._talking,))
+        if self._talking is not None:
+            self._talking.cancel()
+            await asyncio.wait((self._talking,))
+        if self._tools is not None:
+            await self._tools.close()
 
     async def _release(self) -> None:
         """Undo everything in Asterisk, whatever of it exists, and let the sockets go."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
-from sovereign_ari.conversation.terms import Providers
+from sovereign_ari.conversation.terms import Providers, Transfers
+from sovereign_ari.conversation.tools import NoTools, ToolBox
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.control import CommandOutcome, TakenCommand
 from sovereign_ari.domain.records import JournalEntry
+from sovereign_ari.domain.webhook import Subject
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.pacer import Pacer
+
+Note: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+"""Puts something on the timeline of a call: a kind, and facts."""
 
 
 class Journal(Protocol):
@@ -42,6 +47,47 @@ class ProviderSource(Protocol):
         Raises:
             ProviderRefused: If one cannot work as configured, e.g. without a key.
         """
+
+
+class CallTools(ToolBox, Protocol):
+    """The tools of one call, and what they hold open."""
+
+    async def open(self) -> None:
+        """Connect to what they need. Before the caller is answered.
+
+        Raises:
+            OutgoingFailed: If the call cannot be taken without what does not answer.
+        """
+
+    async def close(self) -> None:
+        """Let go of everything. Raises nothing."""
+
+
+class ToolSource(Protocol):
+    """Makes the tools of calls."""
+
+    def for_call(
+        self, subject: Subject, assistant: Assistant, note: Note, transfers: Transfers
+    ) -> CallTools:
+        """Read the tools of an assistant for one call."""
+
+
+class _NoCallTools(NoTools):
+    async def open(self) -> None:
+        """Need nothing."""
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+class NoToolSource:
+    """For controllers whose calls have no tools but hanging up."""
+
+    def for_call(
+        self, subject: Subject, assistant: Assistant, note: Note, transfers: Transfers
+    ) -> CallTools:
+        """Read nothing."""
+        return _NoCallTools()
 
 
 class CommandBox(Protocol):
@@ -77,6 +123,7 @@ class CallServices:
         clock: Monotonic seconds.
         wall_clock: Aware UTC.
         entropy: 80 random bits, for ids.
+        tools: Makes their tools.
     """
 
     app: str
@@ -89,3 +136,4 @@ class CallServices:
     clock: Callable[[], float]
     wall_clock: Callable[[], datetime]
     entropy: Callable[[], int]
+    tools: ToolSource = field(default_factory=NoToolSource)

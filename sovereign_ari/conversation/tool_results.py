@@ -37,7 +37,7 @@ _JOINERS = "\u200c\u200d"  # invisible, but some scripts and emoji are spelled w
 
 def in_words(answer: ToolAnswer) -> tuple[str, int]:
     """Write a result as JSON of at most `LONGEST_CHARS`, and say how long all of it is."""
-    text = json.dumps(_clean(answer.value, 0), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(clean_value(answer.value), ensure_ascii=False, allow_nan=False)
     return text[:LONGEST_CHARS], len(text)
 
 
@@ -59,7 +59,7 @@ def clean_text(text: str) -> str:
     )
 
 
-def _clean(value: Any, depth: int) -> Any:
+def clean_value(value: Any, depth: int = 0) -> Any:
     """A value of JSON with clean texts; what lies too deep for anybody is left out."""
     match value:
         case str():
@@ -67,9 +67,9 @@ def _clean(value: Any, depth: int) -> Any:
         case dict() | list() if depth >= DEEPEST:
             return "..."
         case dict():
-            return {clean_text(str(key)): _clean(v, depth + 1) for key, v in value.items()}
+            return {clean_text(str(key)): clean_value(v, depth + 1) for key, v in value.items()}
         case list() | tuple():
-            return [_clean(item, depth + 1) for item in value]
+            return [clean_value(item, depth + 1) for item in value]
         case float() if not math.isfinite(value):
             return None
         case int() if value.bit_length() > LARGEST_INT_BITS:  # Python does not write it
@@ -97,7 +97,7 @@ def sendable_arguments(text: str) -> str:
     except (ValueError, RecursionError):
         return "{}"
     return (
-        json.dumps(_clean(arguments, 0), ensure_ascii=False)
+        json.dumps(clean_value(arguments), ensure_ascii=False)
         if isinstance(arguments, dict)
         else "{}"
     )

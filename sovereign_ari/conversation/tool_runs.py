@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sovereign_ari.conversation.tool_results import (
@@ -39,15 +40,19 @@ class ToolRun:
     """One call of a tool.
 
     Attributes:
-        call: As it stands in the history: with an id of its own, and arguments that are JSON.
+        call: As it stands in the history: every vendor takes it back.
         line: What to say while it runs.
         answer: What became of it, None while it runs.
         hangs_up: Whether the conversation ends with it.
         may_fill: Whether fillers may be spoken while it runs.
     """
 
-    def __init__(self, call: ToolCall, written: ToolCall, line: str | None = None) -> None:
-        self.call = call
+    def __init__(self, written: ToolCall, line: str | None = None) -> None:
+        self.call = replace(
+            written,
+            name=sendable_name(written.name),
+            arguments=sendable_arguments(written.arguments),
+        )
         self.line = line
         self.answer: ToolAnswer | None = None
         self.hangs_up = False
@@ -55,7 +60,7 @@ class ToolRun:
         self.done = asyncio.Event()
         self._content = STILL_RUNNING
         self._record: dict[str, Any] = {
-            "id": call.id,
+            "id": written.id,
             "name": written.name[:64],
             "arguments": written.arguments[:LONGEST_ARGUMENTS_CHARS],
             "result": None,
@@ -142,15 +147,18 @@ class ToolRuns:
         return any(run.may_fill for run in self._running)
 
     def start(self, calls: Sequence[ToolCall]) -> list[ToolRun]:
-        """Begin all of these at once; those beyond `MOST_AT_ONCE` are refused."""
+        """Begin all of these at once; those beyond `MOST_AT_ONCE` are refused.
+
+        A call that an earlier reply made already, and that still runs, is not made twice.
+        """
         earlier = list(self._running)
         return [
             self._start(call, earlier)
             if number < MOST_AT_ONCE
-            else self._refused(
+            else _refused(
                 call, failure(f"not done: at most {MOST_AT_ONCE} calls can be made at once")
             )
-            for number, call in enumerate(calls)
+            for number, call in enumerate(map(self._named, calls))
         ]
 
     def close(self) -> None:
@@ -161,8 +169,8 @@ class ToolRuns:
     def _start(self, written: ToolCall, earlier: Sequence[ToolRun]) -> ToolRun:
         prepared = self._prepare(written)
         if isinstance(prepared, ToolAnswer):
-            return self._refused(written, prepared)
-        run = ToolRun(self._sendable(written), written, prepared.line)
+            return _refused(written, prepared)
+        run = ToolRun(written, prepared.line)
         run.hangs_up, run.may_fill = prepared.hangs_up, prepared.may_fill
         work = prepared.run
         for other in earlier:
@@ -179,11 +187,6 @@ class ToolRuns:
             return unknown(call)
         return self._box.prepare(call)
 
-    def _refused(self, written: ToolCall, answer: ToolAnswer) -> ToolRun:
-        run = ToolRun(self._sendable(written), written)
-        run.finish(answer, 0.0)
-        return run
-
     async def _work(self, run: ToolRun, work: Callable[[], Awaitable[ToolAnswer]]) -> None:
         begun_s = self._clock()
         answer = ToolAnswer(CALL_ENDED, failed=True)
@@ -194,13 +197,19 @@ class ToolRuns:
             run.finish(answer, self._clock() - begun_s)
         self._on_done(run)
 
-    def _sendable(self, call: ToolCall) -> ToolCall:
-        """The call for the history; models and servers give the same id twice."""
+    def _named(self, call: ToolCall) -> ToolCall:
+        """The call with an id that no other has; models and servers give the same one twice."""
         number, chosen = 2, call.id[:64] or "call"
         while chosen in self._ids:
             chosen, number = f"{call.id[:56] or 'call'}-{number}", number + 1
         self._ids.add(chosen)
-        return ToolCall(chosen, sendable_name(call.name), sendable_arguments(call.arguments))
+        return replace(call, id=chosen)
+
+
+def _refused(written: ToolCall, answer: ToolAnswer) -> ToolRun:
+    run = ToolRun(written)
+    run.finish(answer, 0.0)
+    return run
 
 
 def _result_of(other: ToolRun) -> Callable[[], Awaitable[ToolAnswer]]:

@@ -3,6 +3,7 @@
   NEW --Entered--> ROUTING --Routed--> OPENING --MediaOpened--> ANSWERING --Answered--> TALKING
 
     ROUTING --Routed, but nobody answers-----------------------+
+    OPENING --Unready------------------------------------------+
     TALKING --ConversationEnded--------------------------------+--> ENDING --Released--> ENDED
     any of these --HungUp, Failed, Stopped---------------------+
     TALKING --TimedOut--> TALKING, with a last word
@@ -90,6 +91,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unready:
+    """What the assistant cannot do without is not there: the caller is not answered."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The controller shuts down and this call must end now."""
 
@@ -108,6 +116,7 @@ CallEvent: TypeAlias = (
     | ConversationEnded
     | HungUp
     | Failed
+    | Unready
     | Stopped
     | Released
 )
@@ -179,6 +188,9 @@ def step(state: CallState, event: CallEvent) -> Step:
             return Step(CallState.TALKING, (Command.START_CONVERSATION,))
         case CallState.TALKING, TimedOut():
             return Step(CallState.TALKING, (Command.SAY_TIME_IS_UP,))
+        case CallState.OPENING, Unready(error=error):
+            refused = Outcome(CallStatus.REJECTED, EndReason.REJECTED, NO_ANSWER, error)
+            return Step(CallState.ENDING, _END, refused)
         case CallState.ENDING, Released():
             return Step(CallState.ENDED, (Command.CLOSE_RECORD,))
         # Asterisk tells one hang-up several times and in any order, and what was on its way when

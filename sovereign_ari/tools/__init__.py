@@ -1,0 +1,1 @@
+"""The tools of calls: webhooks, transfers, and tools of MCP servers."""
