@@ -46,15 +46,20 @@ class Body(BaseModel):
         for alias in cls.aliases.keys() & data.keys():
             name, value = cls.aliases[alias], data[alias]
             if name in merged and merged[name] != value:
-                raise PydanticCustomError(
-                    "contradiction", f"{name} and {alias} have different values"
-                )
+                raise contradiction(name, alias)
             merged[name] = value
         return merged
 
     def given(self) -> dict[str, Any]:
         """The fields the client named, as they are stored."""
         return self.model_dump(exclude_unset=True, by_alias=True)
+
+
+def contradiction(name: str, alias: str) -> PydanticCustomError:
+    """The fault of two spellings of one field that say different things."""
+    return PydanticCustomError(
+        "contradiction", "{name} and {alias} have different values", {"name": name, "alias": alias}
+    )
 
 
 def without_defaults(schema: JsonDict) -> None:
@@ -183,7 +188,7 @@ def _line(model: type[BaseModel], fault: ErrorDetails) -> str:
         case "missing":
             return f"{where}: is required"
         case "contradiction":
-            return f"{where}: {fault['msg']}"
+            return f"{path_of((*loc, fault['ctx']['name']))}: {fault['msg']}"
         case "string_pattern_mismatch" if fault["ctx"]["pattern"] in IN_WORDS:
             return f"{where}: {IN_WORDS[fault['ctx']['pattern']]}"
         case _:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
-from api.bodies import faults, refusal
+from api.bodies import contradiction, faults, refusal
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -22,9 +29,21 @@ _MOMENT = re.compile(
 
 
 class Query(BaseModel):
-    """Base of every query; all values arrive as text."""
+    """Base of every query; all values arrive as text.
+
+    `aliases` maps older names of parameters, which are fields of their own, to today's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for alias, name in self.aliases.items():
+            first, second = getattr(self, name), getattr(self, alias)
+            if None not in (first, second) and first != second:
+                raise contradiction(name, alias)
+        return self
 
 
 def read_query(model: type[_Model], request: web.Request) -> _Model:

@@ -42,7 +42,7 @@ def read_template(
         said = None if place is None else messages[place]["content"]
         prompt = values[field]
         if values.get("messages") and prompt is not None and prompt != said:
-            lines.append(f"messages and {field} have different values")
+            lines.append(f"{field}: messages and {field} have different values")
         elif not values.get("messages"):
             messages = _with_prompt(messages, role, place, prompt)
     if lines:

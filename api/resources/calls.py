@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field
 
 from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
@@ -43,6 +42,8 @@ class CallQuery(Query):
     `number` one of `phone_number`.
     """
 
+    aliases: ClassVar[Mapping[str, str]] = {"agent_id": "assistant_id", "number": "phone_number"}
+
     limit: Annotated[int, Field(ge=1, le=1000), WHOLE] = 100
     offset: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE] = 0
     status: Status | None = None
@@ -53,16 +54,6 @@ class CallQuery(Query):
     direction: DirectionName | None = None
     phone_number: PhoneNumber | None = None
     number: PhoneNumber | None = None
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        for name, alias in (("assistant_id", "agent_id"), ("phone_number", "number")):
-            first, second = getattr(self, name), getattr(self, alias)
-            if None not in (first, second) and first != second:
-                raise PydanticCustomError(
-                    "contradiction", f"{name} and {alias} have different values"
-                )
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class RepliedView(View):
 class ChatsQuery(Query):
     """Which chats."""
 
+    aliases: ClassVar[Mapping[str, str]] = {"agent_id": "assistant_id"}
+
     assistant_id: Uuid | None = None
     agent_id: OldName = None
     limit: Annotated[int, Field(ge=1, le=100), WHOLE] = 20
@@ -117,6 +119,8 @@ class ChatsQuery(Query):
 
 class ContextQuery(Query):
     """Of which assistant; without one, of the platform's default model."""
+
+    aliases: ClassVar[Mapping[str, str]] = {"agent_id": "assistant_id"}
 
     assistant_id: Uuid | None = None
     agent_id: OldName = None

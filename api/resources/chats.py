@@ -30,13 +30,6 @@ FAILED = "provider_error"
 chats = Endpoints("Chats")
 
 
-def _agreed(assistant_id: str | None, agent_id: str | None) -> str | None:
-    """Both names of one parameter, if they agree."""
-    if assistant_id and agent_id and assistant_id != agent_id:
-        raise refusal(["assistant_id: assistant_id and agent_id have different values"])
-    return assistant_id or agent_id
-
-
 async def _llm_of(
     asked: Asked, connection: asyncpg.Connection, assistant_id: str | None
 ) -> dict[str, Any]:
@@ -142,7 +135,7 @@ async def list_chats(asked: Asked, query: ChatsQuery) -> list[ChatView]:
     found = await table.list_chats(
         asked.connection,
         asked.organisation_id,
-        _agreed(query.assistant_id, query.agent_id),
+        query.assistant_id or query.agent_id,
         (query.limit, query.offset),
     )
     return [ChatView.of(chat) for chat in found]
@@ -158,7 +151,7 @@ async def show_chat_context(asked: Asked, query: ContextQuery) -> ContextView:
     Without `assistant_id` (or `agent_id`) it is the platform's default model, with nothing said
     before. `tools` is empty: a chat offers none.
     """
-    assistant_id = _agreed(query.assistant_id, query.agent_id)
+    assistant_id = query.assistant_id or query.agent_id
     llm = await _llm_of(asked, asked.connection, assistant_id)
     return ContextView(
         assistant_id=assistant_id,

@@ -105,12 +105,15 @@ class _Reading:
                 self._config.pop(part, None)
             return
         if self._whole is not None and self._whole.get(part, value) != value:
-            self.lines.append(f"tool_config.{part} and {field} have different values")
+            self._contradict(field, f"tool_config.{part}")
         elif part in self._from and self._config[part] != value:
-            self.lines.append(f"{self._from[part]} and {field} have different values")
+            self._contradict(field, self._from[part])
         else:
             self._config[part] = value
             self._from[part] = field
+
+    def _contradict(self, field: str, other: str) -> None:
+        self.lines.append(f"{field}: {other} and {field} have different values")
 
     def _take_server(self) -> None:
         """Bring `server_url` and `server_secret` together."""

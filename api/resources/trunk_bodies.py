@@ -239,6 +239,10 @@ def _without_spellings(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in places}
 
 
+def _contradiction(field: str, other: str) -> str:
+    return f"{field}: {field} and {other} have different values"
+
+
 class _Addresses:
     """What the several spellings of a trunk's address say together."""
 
@@ -293,7 +297,7 @@ class _Addresses:
             if address.transport is not None
         }
         if self._transport is not None and (others := named.keys() - {self._transport}):
-            raise refusal([f"transport and {named[others.pop()]} have different values"])
+            raise refusal([_contradiction("transport", named[others.pop()])])
         if len(named) > 1:
             raise refusal([f"{next(iter(named.values()))}: names different transports"])
         return self._transport or next(iter(named), None)
@@ -310,9 +314,9 @@ class _Addresses:
             others = [self._with_port(field, address) for address in addresses]
             said = [(address.host, address.port or usual) for address in others]
             if said not in (places, places[:1]):
-                raise refusal([f"{chosen} and {field} have different values"])
+                raise refusal([_contradiction(chosen, field)])
         if self._port is not None and places[0][1] != self._port:
-            raise refusal([f"port and {chosen} have different values"])
+            raise refusal([_contradiction("port", chosen)])
         return longest
 
     def _with_port(self, field: str, address: TrunkAddress) -> TrunkAddress:

@@ -323,7 +323,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (_tools({**HOURS, "parametres": {}}),
      "llm_config.tools[0].parametres: unknown field; did you mean parameters?"),
     (_tools({**HOURS, "async_response": "a", "asyncResponse": "b"}),
-     "llm_config.tools[0]: async_response and asyncResponse have different values"),
+     "llm_config.tools[0].async_response: async_response and asyncResponse have different values"),
     (_tools({"type": "function", "function": {"name": "f"}}),
      "llm_config.tools[0].function.description: is required"),
     (_tools({"type": "transfer_call", "destinations": []}),

@@ -114,7 +114,7 @@ async def test_every_field_is_kept(api: Api, assistant_id: str) -> None:
         ({"name": "x" * 256}, "name: "),
         ({"assistant_id": None}, "assistant_id: "),
         ({"assistant_id": "me"}, "assistant_id: is not a UUID"),
-        ({"agent_id": SOMEBODY}, "assistant_id and agent_id have different values"),
+        ({"agent_id": SOMEBODY}, "assistant_id: assistant_id and agent_id have different values"),
         ({"status": "paused"}, "status: input should be 'draft' or 'scheduled'"),
         ({"status": "completed"}, "status: "),
         ({"status": "Draft"}, "status: "),
@@ -180,7 +180,7 @@ async def test_the_assistant_must_be_one_of_the_organisation(api: Api, assistant
     other = await api.another_tenant()
     for tenant, wanted in ((api, SOMEBODY), (other, assistant_id)):
         status, body = await tenant.ask("POST", PATH, {"name": "May", "assistant_id": wanted})
-        assert (status, body["message"]) == (404, f"no assistant {wanted}")
+        assert (status, body["message"]) == (404, f"assistant_id: no assistant {wanted}")
 
 
 async def test_the_largest_campaign_keeps_its_leads_in_order(api: Api, assistant_id: str) -> None:

@@ -58,7 +58,7 @@ async def test_a_domain_is_added_at_resend(api: Api, resend: FakeResend, spellin
 async def test_two_spellings_may_agree_but_not_contradict(api: Api) -> None:
     status, body = await api.ask("POST", PATH, {"domain_name": NAME, "domain": "b.example"})
     assert status == 400
-    assert body["details"] == ["domain_name and domain have different values"]
+    assert body["details"] == ["domain_name: domain_name and domain have different values"]
     assert (await api.ask("POST", PATH, {"domain_name": NAME, "domain": NAME}))[0] == 201
 
 
@@ -217,7 +217,7 @@ async def test_one_of_the_accounts_domains_is_selected(
         ({"resendDomainId": "a?b"}, "resendDomainId: "),
         ({"resendDomainId": 5}, "resendDomainId: "),
         ({"resendDomainId": "a", "domain_id": "b"},
-         "resendDomainId and domain_id have different values"),
+         "resendDomainId: resendDomainId and domain_id have different values"),
         ({"resendDomain": "a"}, "resendDomainId: is required"),
     ],
 )  # fmt: skip

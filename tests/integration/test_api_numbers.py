@@ -65,7 +65,7 @@ async def test_two_spellings_may_agree_but_not_contradict(api: Api, assistant_id
     both = {"phone_number": NUMBER, "assistant_id": assistant_id, "agent_id": SOMEBODY}
     status, body = await api.ask("POST", PATH, both)
     assert status == 400
-    assert body["details"] == ["assistant_id and agent_id have different values"]
+    assert body["details"] == ["assistant_id: assistant_id and agent_id have different values"]
     assert (await api.ask("POST", PATH, both | {"agent_id": assistant_id}))[0] == 201
 
 
@@ -216,10 +216,10 @@ async def test_what_another_tenant_has_is_not_there(
 async def test_what_a_number_refers_to_must_exist(api: Api, field: str, kind: str) -> None:
     fields = {"phone_number": NUMBER, field: SOMEBODY}
     status, body = await api.ask("POST", PATH, fields)
-    assert (status, body["message"]) == (404, f"no {kind} {SOMEBODY}")
+    assert (status, body["message"]) == (404, f"{field}: no {kind} {SOMEBODY}")
     made = (await api.ask("POST", PATH, {"phone_number": NUMBER}))[1]["number"]
     status, body = await api.ask("PATCH", f"{PATH}/{made['id']}", {field: SOMEBODY})
-    assert (status, body["message"]) == (404, f"no {kind} {SOMEBODY}")
+    assert (status, body["message"]) == (404, f"{field}: no {kind} {SOMEBODY}")
 
 
 async def test_patch_changes_only_what_it_names(api: Api, assistant_id: str) -> None:

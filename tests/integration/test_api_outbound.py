@@ -156,10 +156,10 @@ async def test_every_mode_and_spelling_is_taken(
         ({"destination": 31612345678}, "destination: input should be a valid string"),
         ({"assistant_id": None}, "give either assistant_id or assistant"),
         ({"assistant": {"llm_config": PARROT}}, "give either assistant_id or assistant"),
-        ({"agent_id": SOMEBODY}, "assistant_id and agent_id have different values"),
+        ({"agent_id": SOMEBODY}, "assistant_id: assistant_id and agent_id have different values"),
         (
             {"assistant_id": None, "assistant": {"llm_config": PARROT}, "agent": {}},
-            "assistant and agent have different values",
+            "assistant: assistant and agent have different values",
         ),
         (
             {
