@@ -43,11 +43,12 @@ from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, Settin
 from sovereign_ari.masterkeys import opening_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
-from sovereign_ari.outgoing.http import OutgoingHttp
+from sovereign_ari.outgoing.http import OutgoingHttp, guarded_connector
 from sovereign_ari.outgoing.key_checks import KeyChecks
 from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.settings import Settings
-from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
+from sovereign_ari.speech.openai_compatible import Outgoing
+from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_catalogue
 from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
@@ -218,8 +219,7 @@ async def run_worker(settings: Settings) -> None:
         pool = await _open_pool(stack, settings, "worker", max_size=12)
         http = OutgoingHttp(_policy(settings))
         stack.push_async_callback(http.close)
-        async with pool.acquire() as connection:
-            vault = await open_vault(connection, settings.master_keys)
+        vault = opening_vault(settings.master_keys)
         registry = await stack.enter_async_context(_registry(settings))
         reports = reports_queue(pool, RegistryChatModel(registry), load_catalogue(), vault)
         queues: list[Queue[Any]] = [deliveries_queue(pool, http), reports]
@@ -279,9 +279,14 @@ async def _beat(pool: asyncpg.Pool, app: str, live_calls: Callable[[], list[Call
 
 def _registry(settings: Settings) -> ProviderRegistry:
     key = settings.openai_api_key
+    policy = _policy(settings)
     return ProviderRegistry(
         openai_api_key=key.get_secret_value() if key else None,
         openai_base_url=settings.openai_base_url,
+        elsewhere=Elsewhere(
+            outgoing=Outgoing(policy.fault, lambda: guarded_connector(policy)),
+            google_credentials=settings.google_application_credentials,
+        ),
     )
 
 

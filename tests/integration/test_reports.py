@@ -20,6 +20,7 @@ from db.organisations import ensure_operator_organisation, update_organisation
 from db.pool import create_pool
 from db.turns import list_notes
 from sovereign_ari.chat_model import RegistryChatModel
+from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.registry import ProviderRegistry
 from sovereign_ari.work.queue import Queue
@@ -312,7 +313,7 @@ async def test_a_model_that_is_away_is_asked_again(
 async def test_a_model_that_stays_away_or_refuses_is_noted_and_the_report_sent(
     pool: asyncpg.Pool, receiver: WebhookReceiver, error: ProviderError, asked: int
 ) -> None:
-    models = Scripted([error] * asked + ['{"satisfied": true}'])
+    models = Scripted([*[error] * asked, '{"satisfied": true}'])
     await a_call(pool, receiver, analysis_plan=PLAN)
     async with reporting(pool, models):
         (report,) = await receiver.until(1)
@@ -466,9 +467,7 @@ async def test_a_worker_that_dies_between_two_steps_is_followed_by_another(
         assert await table.record(
             connection, job, step, "written", value=value, at=closed().at, lasts_s=0.3
         )
-    models = Scripted(
-        {"nothing": ["Second.", '{"satisfied": true}']}.get(done, ['{"satisfied": true}'])
-    )
+    models = Scripted([*["Second."] * (done == "nothing"), '{"satisfied": true}'])
     async with reporting(pool, models):
         (report,) = await receiver.until(1)
         await until_reported(pool)
@@ -637,7 +636,7 @@ async def test_what_was_erased_is_not_brought_back_by_a_journal(
         await an_assistant_that_tells(
             connection, receiver.url, webhook_events=[REPORT], gdpr_mode=True
         )
-        entries = [await rings(connection), answered(), *SAID, closed()]
+        entries: list[JournalEntry] = [await rings(connection), answered(), *SAID, closed()]
     await write(pool, *entries)
     async with reporting(pool, Scripted()):
         await until_reported(pool)
