@@ -74,6 +74,13 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
     )
 
+    google_application_credentials: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "GOOGLE_APPLICATION_CREDENTIALS", "google_application_credentials"
+        ),
+    )
+
     @field_validator("trunk_addresses", "outgoing_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -151,6 +158,6 @@ def read_settings(
 
 def _variable(field: str) -> str:
     """Name the environment variable of a field."""
-    if field.startswith(("database_url", "openai_")):
+    if field.startswith(("database_url", "openai_", "google_application")):
         return field.upper()
     return PREFIX + field.upper()

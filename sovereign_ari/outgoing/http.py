@@ -141,16 +141,8 @@ class OutgoingHttp:
     def _opened(self) -> aiohttp.ClientSession:
         """The session, made in the loop that uses it."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._policy),
-                use_dns_cache=False,
-                limit=_CONNECTIONS,
-                limit_per_host=_CONNECTIONS_PER_HOST,
-                socket_factory=self._socket,
-                ssl=True if self._trust is None else self._trust,
-            )
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=guarded_connector(self._policy, self._trust),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(),
                 auto_decompress=False,
@@ -158,18 +150,34 @@ class OutgoingHttp:
             )
         return self._session
 
-    def _socket(self, found: aiohttp.AddrInfoType) -> socket.socket:
-        """Make the socket for an address; the last look at where it will connect to.
 
-        Raises:
-            OSError: If that may not be reached.
-        """
+def guarded_connector(
+    policy: OutgoingPolicy, trust: ssl.SSLContext | None = None
+) -> aiohttp.TCPConnector:
+    """Make a pool of connections that go only where the policy admits; in the loop that uses it.
+
+    Args:
+        policy: Where they may go.
+        trust: Whose certificates are believed; by default those that the system believes.
+    """
+
+    def opened(found: aiohttp.AddrInfoType) -> socket.socket:
+        """Make the socket for an address; the last look at where it will connect to."""
         family, kind, protocol, _, address = found
-        if not self._policy.admits(str(address[0])):
+        if not policy.admits(str(address[0])):
             raise PermissionError("not a public address")
         made = socket.socket(family, kind, protocol)
         made.setblocking(False)
         return made
+
+    return aiohttp.TCPConnector(
+        resolver=GuardedResolver(policy),
+        use_dns_cache=False,
+        limit=_CONNECTIONS,
+        limit_per_host=_CONNECTIONS_PER_HOST,
+        socket_factory=opened,
+        ssl=True if trust is None else trust,
+    )
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:

@@ -11,15 +11,17 @@ class Endpoint:
 
     Attributes:
         base_url: Without a slash at the end, e.g. `https://api.openai.com/v1`.
-        api_key: Sent as a bearer token; never in a message or a log line.
+        api_key: Sent as a bearer token; never in a message or a log line. None sends none.
     """
 
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str | None = field(repr=False)
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers of an authorised request."""
+        if self.api_key is None:
+            return {}
         return {"Authorization": f"Bearer {self.api_key}"}
 
     @property

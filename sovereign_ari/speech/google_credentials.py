@@ -8,7 +8,9 @@ kinds blocks, so it works in a thread; they are the operator's alone.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +20,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 
+KEY = "google_vertex"
+"""Whose key an organisation stores for Google's speech services."""
+
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _FRESH_S = 300.0
 """A token that ends sooner than this is renewed before it is used again."""
 
+_MOST_ACCOUNTS = 256  # a token each; one that is dropped signs another when it comes again
 _SERVICE_ACCOUNT = "service_account"
 _WHAT = "google credentials"
 
@@ -87,12 +93,49 @@ class GoogleAccount:
         return float(left.total_seconds())
 
 
-def read_document(path: Path) -> str:
-    """Read the operator's file.
+class GoogleAccounts:
+    """The accounts of a process: the organisations' own, and the operator's.
 
-    Raises:
-        ProviderRefused: When it cannot be read.
+    Args:
+        file: The operator's document, None when there is none.
     """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._own: OrderedDict[bytes, GoogleAccount] = OrderedDict()
+        self._operators: GoogleAccount | None = None
+
+    def of(self, own: Mapping[str, str | None]) -> GoogleAccount:
+        """Choose the account of an organisation with these keys.
+
+        Raises:
+            ProviderRefused: When there is none, or its document cannot be used.
+        """
+        if KEY in own:
+            document = own[KEY]
+            if document is None:
+                raise ProviderRefused(f"the organisation's own key for `{KEY}` cannot be opened")
+            return self._of_document(document)
+        if self._file is None:
+            raise ProviderRefused(
+                "the provider `google` needs GOOGLE_APPLICATION_CREDENTIALS, which is not set, or"
+                f" a key of the organisation for `{KEY}`"
+            )
+        if self._operators is None:
+            self._operators = GoogleAccount(_read(self._file), own=False)
+        return self._operators
+
+    def _of_document(self, document: str) -> GoogleAccount:
+        """Find or make the account of a document; a changed document is another one."""
+        name = hashlib.sha256(document.encode()).digest()
+        account = self._own.pop(name, None) or GoogleAccount(document, own=True)
+        self._own[name] = account
+        if len(self._own) > _MOST_ACCOUNTS:
+            self._own.popitem(last=False)
+        return account
+
+
+def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

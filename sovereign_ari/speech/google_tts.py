@@ -13,6 +13,7 @@ from sovereign_ari.media.pcm import PCM_8K, PCM_16K, AudioFormat, Encoding
 from sovereign_ari.speech.google_credentials import GoogleAccount
 from sovereign_ari.speech.google_rpc import GoogleCloud, Method, Rpc
 
+CHIRP = "chirp-3-hd"
 LOCATION = "eu"
 FIRST_BYTE_S = 10.0
 NEXT_CHUNK_S = 10.0
@@ -45,7 +46,7 @@ class GoogleVoiceOptions:
     voice: str
     language: str
     speaking_rate: float = 1.0
-    model: str = "chirp-3-hd"
+    model: str = CHIRP
     location: str = LOCATION
     audio: AudioFormat = PCM_8K
     first_byte_s: float = FIRST_BYTE_S

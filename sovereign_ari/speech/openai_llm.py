@@ -13,6 +13,7 @@ import aiohttp
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, ToolSpec
 from sovereign_ari.speech.endpoint import Endpoint
+from sovereign_ari.speech.openai_compatible import OPENAI, Dialect
 from sovereign_ari.speech.openai_llm_chunks import ReplyChunks
 from sovereign_ari.speech.sse import EventTooLong, SseParser
 from sovereign_ari.speech.vendor_http import StreamedAnswer, StreamedPost
@@ -21,18 +22,8 @@ FIRST_CHUNK_S = 10.0
 NEXT_CHUNK_S = 10.0
 _TAIL_S = 1.0  # for what follows the reply: a count and a full stop, which need not come
 
-NO_REASONING = frozenset(
-    {
-        "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano",
-        "gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.6-sol",
-    }
-)  # fmt: skip
-"""Models that think before they speak unless told not to; a telephone cannot wait for that."""
-
 _FIXED_TEMPERATURE = frozenset({"gpt-5", "gpt-5-mini", "gpt-5-nano"})
 """Models that refuse any temperature but their own."""
-
-_WHAT = "openai chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +48,7 @@ class OpenAILanguageModel:
         session: Shared HTTP session.
         endpoint: Server and key.
         options: The assistant's choice.
+        dialect: How the server wants it.
         first_chunk_s: Longest wait for the beginning of a reply.
         next_chunk_s: Longest pause within one.
     """
@@ -67,29 +59,32 @@ class OpenAILanguageModel:
         endpoint: Endpoint,
         options: ChatOptions,
         *,
+        dialect: Dialect = OPENAI,
         first_chunk_s: float = FIRST_CHUNK_S,
         next_chunk_s: float = NEXT_CHUNK_S,
     ) -> None:
         self._session = session
         self._endpoint = endpoint
         self._options = options
+        self._dialect = dialect
         self._first_chunk_s = first_chunk_s
         self._next_chunk_s = next_chunk_s
 
     @property
     def label(self) -> str:
-        """`openai/<model>`."""
-        return f"openai/{self._options.model}"
+        """`<provider>/<model>`."""
+        return f"{self._dialect.provider}/{self._options.model}"
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec]
     ) -> AsyncIterator[ReplyPart]:
         """Stream one reply; tool calls come when the model has finished writing them."""
         body = self._request(messages, tools)
-        post = StreamedPost(_WHAT, self._endpoint, "/chat/completions", body)
+        what = self._dialect.what
+        post = StreamedPost(what, self._endpoint, "/chat/completions", body)
         now_s = asyncio.get_running_loop().time
         deadline_s = now_s() + self._first_chunk_s
-        reply = ReplyChunks()
+        reply = ReplyChunks(what)
         async with post.send(self._session, deadline_s) as answer:
             events = _Events(answer, reply)
             while (parts := await events.next(deadline_s)) is not None:
@@ -99,26 +94,27 @@ class OpenAILanguageModel:
             if reply.done:
                 answer.expect_end()
         if not reply.finished:
-            raise ProviderUnavailable(f"{_WHAT} broke off before the end of the reply")
+            raise ProviderUnavailable(f"{what} broke off before the end of the reply")
         if reply.usage is not None:
             yield reply.usage
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> dict[str, Any]:
-        options = self._options
+        options, dialect = self._options, self._dialect
         request: dict[str, Any] = {
             "model": options.model,
-            "messages": [_message_json(message) for message in messages],
+            "messages": [_message_json(message, dialect) for message in messages],
             "stream": True,
-            "stream_options": {"include_usage": True},
         }
+        if dialect.counts:
+            request["stream_options"] = {"include_usage": True}
         if tools:
             request["tools"] = [_tool_json(tool) for tool in tools]
-        if options.model in NO_REASONING:
+        if options.model in dialect.no_reasoning:
             request["reasoning_effort"] = "none"
         if options.temperature is not None and options.model not in _FIXED_TEMPERATURE:
             request["temperature"] = options.temperature
         if options.max_completion_tokens is not None:
-            request["max_completion_tokens"] = options.max_completion_tokens
+            request[dialect.limit] = options.max_completion_tokens
         return request
 
 
@@ -158,24 +154,24 @@ class _Events:
             try:
                 events = self._parser.feed(chunk)
             except EventTooLong as error:
-                raise ProviderUnavailable(f"{_WHAT} sent too long a chunk") from error
+                raise ProviderUnavailable(f"{self._reply.what} sent too long a chunk") from error
             self._ready.extend(event.data for event in events)
         return True
 
 
-def _message_json(message: Message) -> dict[str, Any]:
+def _message_json(message: Message, dialect: Dialect) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         body["tool_calls"] = [
             {
-                "id": call.id,
+                "id": dialect.call_id(call.id),
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
             for call in message.tool_calls
         ]
     if message.tool_call_id is not None:
-        body["tool_call_id"] = message.tool_call_id
+        body["tool_call_id"] = dialect.call_id(message.tool_call_id)
     return body
 
 

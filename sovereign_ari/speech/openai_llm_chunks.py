@@ -9,8 +9,6 @@ from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.speech.base import ReplyPart, Token, ToolCall, Usage
 from sovereign_ari.speech.vendor_errors import error_in_stream
 
-_WHAT = "openai chat"
-
 
 class ReplyChunks:
     """Puts one reply together.
@@ -24,7 +22,8 @@ class ReplyChunks:
         usage: The last count; some servers send one with every chunk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "openai chat") -> None:
+        self.what = what
         self.finished = False
         self.done = False
         self.usage: Usage | None = None
@@ -39,9 +38,9 @@ class ReplyChunks:
         if data.startswith("[DONE]"):
             self.done = True
             return []
-        chunk = _chunk_of(data)
+        chunk = _chunk_of(self.what, data)
         if chunk.get("error"):
-            raise error_in_stream(_WHAT, chunk)
+            raise error_in_stream(self.what, chunk)
         if usage := _mapping(chunk.get("usage")):
             counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
             self.usage = Usage(*(count if isinstance(count, int) else 0 for count in counts))
@@ -80,13 +79,13 @@ class ReplyChunks:
         ]
 
 
-def _chunk_of(data: str) -> dict[str, Any]:
+def _chunk_of(what: str, data: str) -> dict[str, Any]:
     try:
         chunk = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ProviderUnavailable(f"{_WHAT} sent what is not JSON") from error
+        raise ProviderUnavailable(f"{what} sent what is not JSON") from error
     if not isinstance(chunk, dict):
-        raise ProviderUnavailable(f"{_WHAT} sent what is not a chunk")
+        raise ProviderUnavailable(f"{what} sent what is not a chunk")
     return chunk
 
 

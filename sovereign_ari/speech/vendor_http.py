@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.errors import OutgoingFailed, ProviderUnavailable
 from sovereign_ari.speech.endpoint import Endpoint
 from sovereign_ari.speech.vendor_errors import error_of_status
 
@@ -54,6 +54,7 @@ class StreamedPost:
                     json=self.body,
                     # A compressor on the way would hold back what is streamed.
                     headers={**self.endpoint.headers, "Accept-Encoding": "identity"},
+                    allow_redirects=False,  # the next server would get the key and the words
                 )
         answer = StreamedAnswer(self.what, response)
         try:
@@ -112,5 +113,7 @@ def _our_errors(what: str) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise ProviderUnavailable(f"{what} did not answer in time") from error
+    except OutgoingFailed as error:
+        raise ProviderUnavailable(f"{what}: {error}") from error
     except (aiohttp.ClientError, OSError) as error:
         raise ProviderUnavailable(f"{what} cannot be reached, or went away") from error

@@ -135,7 +135,7 @@ def test_the_example_lists_every_setting_with_its_default() -> None:
     listed = example()
     variables = {
         name.upper()
-        if name.startswith(("database_url", "openai_"))
+        if name.startswith(("database_url", "openai_", "google_application"))
         else f"SOVEREIGN_{name.upper()}"
         for name in Settings.model_fields
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sovereign_ari.domain.catalogue import Catalogue
-from sovereign_ari.speech.openai_llm import NO_REASONING
+from sovereign_ari.speech.openai_compatible import NO_REASONING
 from sovereign_ari.speech.registry import load_catalogue
 
 CATALOGUE = load_catalogue()
