@@ -118,7 +118,7 @@ def _known(error: Exception, request: web.Request) -> Problem | None:
         case InvalidRequest():
             return _invalid(error)
         case NotFound():
-            return Problem(404, "not_found", "not_found_error", str(error))
+            return Problem(404, "not_found", "not_found_error", str(error), param=error.param)
         case Forbidden():
             return Problem(403, "insufficient_scope", "permission_error", str(error))
         case Impossible():

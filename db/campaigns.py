@@ -93,7 +93,7 @@ async def create_campaign(
     try:
         row = await CAMPAIGNS.create(connection, organisation_id, values)
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound(f"no assistant {values['assistant_id']}") from error
+        raise NotFound(f"no assistant {values['assistant_id']}", param="assistant_id") from error
     return row.id
 
 

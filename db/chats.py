@@ -81,7 +81,7 @@ async def begin_chat(
     try:
         chat = await CHATS.create(connection, organisation_id, {"assistant_id": assistant_id})
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound(f"no assistant {assistant_id}") from error
+        raise NotFound(f"no assistant {assistant_id}", param="assistant_id") from error
     return chat.id
 
 

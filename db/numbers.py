@@ -120,5 +120,5 @@ def _dangling(error: asyncpg.ForeignKeyViolationError, values: Mapping[str, Any]
     """Name what a number was to refer to and the tenant does not have."""
     for column, thing in _REFERENCES.items():
         if column in str(error.constraint_name):
-            return NotFound(f"no {thing} {values.get(column)}")
+            return NotFound(f"no {thing} {values.get(column)}", param=column)
     raise error

@@ -101,7 +101,7 @@ async def choose_number(
         number_id,
     )
     if not rows and number_id is not None:
-        raise NUMBERS.missing(number_id)
+        raise NUMBERS.missing(number_id, param="number_id")
     why = _fault(rows[0]) if rows else "the organisation has no active number with a SIP trunk"
     if why is not None:
         raise Impossible(

@@ -47,9 +47,9 @@ class Table(Generic[_Record]):
             **{name: str(v) if isinstance(v, UUID) else v for name, v in row.items()}
         )
 
-    def missing(self, row_id: str) -> NotFound:
-        """The error for a row that the tenant does not have."""
-        return NotFound(f"no {self._thing} {row_id}")
+    def missing(self, row_id: str, *, param: str | None = None) -> NotFound:
+        """The error for a row that the tenant does not have, and that `param` of a body names."""
+        return NotFound(f"no {self._thing} {row_id}", param=param)
 
     async def create(
         self, connection: asyncpg.Connection, organisation_id: str, values: Mapping[str, Any]
@@ -72,8 +72,11 @@ class Table(Generic[_Record]):
         row_id: str,
         *,
         lock: bool = False,
+        param: str | None = None,
     ) -> _Record:
         """Read one row. `lock` keeps others from changing it until the transaction ends.
+
+        `param` is the field of a request that named it, for the error.
 
         Raises:
             NotFound: If the tenant has no such row.
@@ -85,7 +88,7 @@ class Table(Generic[_Record]):
             row_id,
         )
         if row is None:
-            raise self.missing(row_id)
+            raise self.missing(row_id, param=param)
         return self.read(row)
 
     async def list(self, connection: asyncpg.Connection, organisation_id: str) -> list[_Record]:

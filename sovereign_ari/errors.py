@@ -47,9 +47,18 @@ class CallerError(SovereignError):
 
 
 class NotFound(CallerError):
-    """No such resource in the caller's organisation."""
+    """No such resource in the caller's organisation.
+
+    Args:
+        message: One sentence.
+        param: The field of the request that names it, when it is not the path that does.
+    """
 
     code = "not_found"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message if param is None else f"{param}: {message}")
+        self.param = param
 
 
 class Conflict(CallerError):

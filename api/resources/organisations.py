@@ -89,7 +89,9 @@ async def create_organisation(asked: Asked, body: CreateOrganisation) -> NewOrga
                 code="organisation_too_deep",
                 param="parent_org_id",
             )
-        raise NotFound(f"no organisation {parent_id}: parent_org_id names the key's own or none")
+        raise NotFound(
+            f"no organisation {parent_id}; name the key's own or none", param="parent_org_id"
+        )
     return NewOrganisationView.of(
         await table.add_child(asked.connection, asked.organisation_id, body.name)
     )

@@ -120,7 +120,9 @@ async def read_answerer(
         config = await _read(asked, connection, body.assistant, None)
         return Answerer(None, config)
     assert body.assistant_id is not None
-    stored = await ASSISTANTS.get(connection, asked.organisation_id, body.assistant_id)
+    stored = await ASSISTANTS.get(
+        connection, asked.organisation_id, body.assistant_id, param="assistant_id"
+    )
     if not stored.is_active:
         raise refusal([f"assistant_id: the assistant {stored.id} is not active"])
     if body.assistant_override is None:

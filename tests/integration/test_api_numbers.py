@@ -217,6 +217,7 @@ async def test_what_a_number_refers_to_must_exist(api: Api, field: str, kind: st
     fields = {"phone_number": NUMBER, field: SOMEBODY}
     status, body = await api.ask("POST", PATH, fields)
     assert (status, body["message"]) == (404, f"{field}: no {kind} {SOMEBODY}")
+    assert body["error"]["param"] == field
     made = (await api.ask("POST", PATH, {"phone_number": NUMBER}))[1]["number"]
     status, body = await api.ask("PATCH", f"{PATH}/{made['id']}", {field: SOMEBODY})
     assert (status, body["message"]) == (404, f"{field}: no {kind} {SOMEBODY}")
