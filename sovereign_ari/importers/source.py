@@ -78,6 +78,12 @@ class Source:
         """Say what became of something."""
         self._notes.append(f"{path}: {what}")
 
+    def note_rest(self, path: str, value: Mapping[str, Any], taken: Collection[str]) -> None:
+        """Note what says something in an object of a list, but for the names that were taken."""
+        for name, item in value.items():
+            if name not in taken and not _says_nothing(item):
+                self.note(f"{path}.{name}", "has no counterpart and was left out")
+
     def notes(self) -> tuple[str, ...]:
         """Everything noted, and everything that says something and was not taken."""
         left = [f"{path}: has no counterpart and was left out" for path in self._left()]

@@ -7,6 +7,9 @@ from typing import Any
 
 from sovereign_ari.importers.source import Source
 
+_FUNCTION = ("name", "description", "parameters")
+_WORDS = ("description", "message")
+
 
 def read_tools(source: Source) -> list[dict[str, Any]]:
     """All tools that we have too, in our form; the others are noted."""
@@ -43,8 +46,14 @@ def _current(source: Source) -> Iterator[dict[str, Any]]:
 
 
 def _function(tool: Mapping[str, Any], source: Source, path: str) -> dict[str, Any]:
-    server = tool.get("server") if isinstance(tool.get("server"), dict) else {}
-    flat = _flat(tool["function"], (server or {}).get("url"))
+    given = tool.get("server")
+    server = given if isinstance(given, dict) else {}
+    flat = _flat(tool["function"], server.get("url"))
+    if "url" in flat and isinstance(secret := server.get("secret"), str) and secret:
+        flat["server"] = {"url": flat.pop("url"), "secret": secret}
+    source.note_rest(path, tool, ("type", "function", "server", "async", "messages"))
+    source.note_rest(f"{path}.function", tool["function"], _FUNCTION)
+    source.note_rest(f"{path}.server", server, ("url", "secret"))
     if tool.get("async"):
         flat["async"] = True
     spoken = [
@@ -80,8 +89,10 @@ def _transfer(destinations: list[Any], source: Source, path: str) -> Iterator[di
         match destination:
             case {"type": "number", "number": str(number)}:
                 ours.append({"type": "number", "number": number, **_words(destination)})
+                source.note_rest(where, destination, ("type", "number", *_WORDS))
             case {"type": "sip", "sipUri": str(uri)}:
                 ours.append({"type": "sip", "number": uri, **_words(destination)})
+                source.note_rest(where, destination, ("type", "sipUri", *_WORDS))
             case _:
                 source.note(where, "is neither a number nor a SIP URI")
     if ours:

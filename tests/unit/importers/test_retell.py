@@ -158,3 +158,18 @@ def test_a_voice_of_theirs_is_left_to_be_chosen() -> None:
 @given(st.dictionaries(st.sampled_from(sorted(EXPORT)), JSON))
 def test_no_export_breaks_the_import(damage: dict[str, Any]) -> None:
     assert convert(EXPORT | damage, CATALOGUE, DEFAULT_LLM).body["name"]
+
+
+def test_what_a_tool_loses_is_said() -> None:
+    tools = [
+        {"type": "custom", "name": "look_up", "url": "https://crm.example.com",
+         "timeout_ms": 9000},
+        {"type": "transfer_call", "number": "+31201234567",
+         "transfer_option": {"type": "cold_transfer", "show_transferee_as_caller": True}},
+    ]  # fmt: skip
+    data = {"general_prompt": "You are the desk.", "general_tools": tools}
+    notes = convert(data, CATALOGUE, DEFAULT_LLM).notes
+    lost = "has no counterpart and was left out"
+    assert f"retellLlmData.general_tools.0.timeout_ms: {lost}" in notes
+    option = "retellLlmData.general_tools.1.transfer_option.show_transferee_as_caller"
+    assert f"{option}: {lost}" in notes

@@ -183,3 +183,17 @@ def test_no_export_breaks_the_import(damage: dict[str, Any]) -> None:
         block.pop("tools", None)
         if f"{kind}_config" in imported.body:
             assert CATALOGUE.validate(kind, block) == []
+
+
+def test_the_secret_of_a_tool_is_kept_and_what_else_it_loses_is_said() -> None:
+    export = copy.deepcopy(EXPORT)
+    booking, _, transfer, _ = export["model"]["tools"]
+    booking["server"] |= {"secret": "s3cret", "timeoutSeconds": 20}
+    transfer["destinations"][0]["callerId"] = "+31201230000"
+    imported = convert(export, CATALOGUE, DEFAULT_LLM)
+    tool = imported.body["llm_config"]["tools"][0]
+    assert tool["server"] == {"url": "https://hotel.example.com/tools", "secret": "s3cret"}
+    lost = "has no counterpart and was left out"
+    assert f"model.tools.0.server.timeoutSeconds: {lost}" in imported.notes
+    assert f"model.tools.2.destinations.0.callerId: {lost}" in imported.notes
+    assert not [note for note in imported.notes if "s3cret" in note]
