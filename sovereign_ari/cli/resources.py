@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from sovereign_ari.cli.show import as_json, details, rows
-from sovereign_ari.cli.workbench import ask, checked_id, read_file
+from sovereign_ari.cli.workbench import ask, checked_id, read_file, with_article
 
 ORG = typer.Option(None, "--org", help="Id or name of an organisation; yours when left out.")
 JSON = typer.Option(False, "--json", help="Print JSON, as the API answers.")
@@ -91,7 +91,7 @@ def _add_show(app: typer.Typer, resource: Resource) -> None:
 def _add_create(app: typer.Typer, resource: Resource) -> None:
     @app.command(
         "create",
-        help=f"Create a {resource.thing} from a JSON file: what the API takes, or what"
+        help=f"Create {with_article(resource.thing)} from a JSON file: what the API takes, or what"
         " `show --json` printed.",
     )
     def create(file: str = _FILE, org: str | None = ORG, json: bool = JSON) -> None:
@@ -101,7 +101,9 @@ def _add_create(app: typer.Typer, resource: Resource) -> None:
 
 
 def _add_update(app: typer.Typer, resource: Resource) -> None:
-    @app.command("update", help=f"Change the fields of a {resource.thing} that a file names.")
+    @app.command(
+        "update", help=f"Change the fields of {with_article(resource.thing)} that a file names."
+    )
     def update(
         one: str = _id(resource), file: str = _FILE, org: str | None = ORG, json: bool = JSON
     ) -> None:

@@ -116,6 +116,11 @@ def read_file(path: str) -> Any:
     return data
 
 
+def with_article(thing: str) -> str:
+    """`a number`, `an assistant`."""
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+
+
 def checked_id(thing: str, given: str) -> str:
     """Refuse what cannot be the id of anything.
 
@@ -126,5 +131,6 @@ def checked_id(thing: str, given: str) -> str:
         return str(UUID(given))
     except ValueError:
         raise InvalidRequest(
-            f"{given} is not the id of a {thing}: `sovereign {thing}s list` shows the ids"
+            f"{given} is not the id of {with_article(thing)}:"
+            f" `sovereign {thing}s list` shows the ids"
         ) from None
