@@ -23,6 +23,8 @@ from tests.support.tone_code import encode
 
 HERE = Path(__file__).parent
 STARTS_WITHIN_S = 300
+AFTER_CALLS = "gpt-5.4-mini"
+"""The model that works when a call is over, and so at any time during the next test."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +42,11 @@ async def vendor() -> AsyncIterator[FakeOpenAI]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform(vendor: FakeOpenAI) -> AsyncIterator[Platform]:
-    env = {"OPENAI_API_KEY": "a-key-of-the-tests", "OPENAI_BASE_URL": vendor.base_url}
+    env = {
+        "OPENAI_API_KEY": "a-key-of-the-tests",
+        "OPENAI_BASE_URL": vendor.base_url,
+        "SOVEREIGN_OUTGOING_ALLOW": "127.0.0.0/8",
+    }
     async with running_platform(env) as platform:
         yield platform
 
@@ -70,6 +76,8 @@ def forget_everything(vendor: FakeOpenAI) -> None:
     for service in vendor.services:
         service.faults.clear()
     vendor.chat.first_token_s = vendor.chat.token_s = 0.0
+    vendor.chat.apart = frozenset({AFTER_CALLS})
+    vendor.chat.reply_apart = lambda _messages, _tools: "A summary."
     vendor.speech.first_byte_s = vendor.speech.chunk_s = 0.0
     vendor.speech.render = encode
     vendor.speech.texts.clear()

@@ -39,6 +39,9 @@ class ChatService(Service):
         reply: Decides the answer.
         first_token_s: Delay before the first chunk.
         token_s: Delay before each further chunk.
+        apart: Models whose requests are served beside all this, at once and by `reply_apart`:
+            other work may ask them at any time.
+        bodies_apart: Their bodies, in order.
     """
 
     def __init__(self, journal: Journal, reply: Script) -> None:
@@ -46,6 +49,9 @@ class ChatService(Service):
         self.reply = reply
         self.first_token_s = 0.0
         self.token_s = 0.0
+        self.apart: frozenset[str] = frozenset()
+        self.reply_apart: Script = lambda _messages, _tools: "A summary."
+        self.bodies_apart: list[dict[str, Any]] = []
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -57,18 +63,25 @@ class ChatService(Service):
         if (refusal := self.journal.unauthorised(request)) is not None:
             return refusal
         body = await request.json()
+        if body["model"] in self.apart:
+            self.bodies_apart.append(body)
+            return await self._stream(request, body, None, self.reply_apart)
         self.journal.requests.append(("chat", body))
         fault = self.next_fault()
         if fault is not None and fault.kind == "status":
             return answer_of(fault)
         self.open += 1
         try:
-            return await self._stream(request, body, fault)
+            return await self._stream(request, body, fault, self.reply)
         finally:
             self.open -= 1
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], fault: Fault | None
+        self,
+        request: web.Request,
+        body: dict[str, Any],
+        fault: Fault | None,
+        reply: Script,
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         if fault is not None and fault.kind == "hang" and not fault.after:
@@ -76,30 +89,33 @@ class ChatService(Service):
         await response.prepare(request)
         if fault is not None and fault.kind == "silent":
             return response
-        chunks = list(self._chunks(body))
+        apart = reply is self.reply_apart
+        chunks = list(_chunks(body, reply))
         for index, chunk in enumerate(chunks):
-            await asyncio.sleep(self.token_s if index else self.first_token_s)
+            if not apart:
+                await asyncio.sleep(self.token_s if index else self.first_token_s)
             if fault is not None and index >= fault.after:
                 await _misbehave(request, response, fault)
             await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    def _chunks(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        reply = self.reply(body["messages"], body.get("tools", []))
-        parts = [reply] if isinstance(reply, str) else list(reply)
-        calls = 0
-        for part in parts:
-            if isinstance(part, str):
-                for token in re.findall(r"\s*\S+", part):
-                    yield _chunk(body, {"role": "assistant", "content": token})
-            else:
-                yield from (_chunk(body, delta) for delta in _call_deltas(calls, part))
-                calls += 1
-        yield _chunk(body, {}, finish="tool_calls" if calls else "stop")
-        if (body.get("stream_options") or {}).get("include_usage"):
-            usage = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}
-            yield {**_chunk(body, {}), "choices": [], "usage": usage}
+
+def _chunks(body: dict[str, Any], script: Script) -> Iterator[dict[str, Any]]:
+    reply = script(body["messages"], body.get("tools", []))
+    parts = [reply] if isinstance(reply, str) else list(reply)
+    calls = 0
+    for part in parts:
+        if isinstance(part, str):
+            for token in re.findall(r"\s*\S+", part):
+                yield _chunk(body, {"role": "assistant", "content": token})
+        else:
+            yield from (_chunk(body, delta) for delta in _call_deltas(calls, part))
+            calls += 1
+    yield _chunk(body, {}, finish="tool_calls" if calls else "stop")
+    if (body.get("stream_options") or {}).get("include_usage"):
+        usage = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}
+        yield {**_chunk(body, {}), "choices": [], "usage": usage}
 
 
 async def _misbehave(request: web.Request, response: web.StreamResponse, fault: Fault) -> None:
