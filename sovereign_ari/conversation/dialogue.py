@@ -22,7 +22,7 @@ from sovereign_ari.conversation.terms import FAREWELL, TIME_IS_UP, Ending, Provi
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.turn_log import TurnBook
-from sovereign_ari.conversation.unfinished import UnfinishedTools
+from sovereign_ari.conversation.unfinished import LATE, UnfinishedTools
 from sovereign_ari.conversation.voice import Speech
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
@@ -217,7 +217,7 @@ class Dialogue:
     def _on_tool_done(self, run: ToolRun) -> None:
         """Let the model say what it makes of a result whose reply was cut."""
         if self._unfinished.finish(run) and not self._orders.waiting:
-            self._orders.add(Order(None))
+            self._orders.add(Order(None, hint=LATE))
             self._obey()
 
     def _fill_silence(self, now_s: float) -> None:
@@ -255,8 +255,10 @@ class Dialogue:
             return
         if order.ends:
             self._close(order.line, EndReason.ASSISTANT_HANGUP)
-        else:
-            self._begin(None, order.line)
+            return
+        if order.hint:
+            self._history.add_context(order.hint)
+        self._begin(None, order.line)
 
     # Decisions.
 

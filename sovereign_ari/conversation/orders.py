@@ -13,10 +13,12 @@ class Order:
     Attributes:
         line: The words; None lets the model find them.
         ends: Whether the call ends after it.
+        hint: For the model that finds them.
     """
 
     line: str | None
     ends: bool = False
+    hint: str | None = None
 
 
 class Orders:

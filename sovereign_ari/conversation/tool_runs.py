@@ -45,6 +45,7 @@ class ToolRun:
         answer: What became of it, None while it runs.
         hangs_up: Whether the conversation ends with it.
         may_fill: Whether fillers may be spoken while it runs.
+        taken_over: Whether a later call waits for the same result.
     """
 
     def __init__(self, written: ToolCall, line: str | None = None) -> None:
@@ -57,6 +58,7 @@ class ToolRun:
         self.answer: ToolAnswer | None = None
         self.hangs_up = False
         self.may_fill = True
+        self.taken_over = False
         self.done = asyncio.Event()
         self._content = STILL_RUNNING
         self._record: dict[str, Any] = {
@@ -176,6 +178,7 @@ class ToolRuns:
         for other in earlier:
             if (other.call.name, other.call.arguments) == (run.call.name, run.call.arguments):
                 run.line, work = None, _result_of(other)
+                other.taken_over = True
         assert self.group is not None
         self._running[run] = self.group.create_task(self._work(run, work), name="tool")
         return run

@@ -7,6 +7,8 @@ from sovereign_ari.conversation.thinking import Thought
 from sovereign_ari.conversation.tool_runs import ToolRun
 from sovereign_ari.conversation.turn_log import TurnBook, TurnLog
 
+LATE = "A tool that was still running has answered: its result stands above. Tell the caller."
+
 
 class UnfinishedTools:
     """Puts their results where they belong: in the history, and in the record of their turn."""
@@ -25,12 +27,15 @@ class UnfinishedTools:
         return any(run in self._turns for run in thought.runs)
 
     def finish(self, run: ToolRun) -> bool:
-        """Take a result; True when it is the last one that its cut reply waited for."""
+        """Take a result; True when the model is to say what it makes of it.
+
+        That is when nothing else waits for it, and its reply waited for no other.
+        """
         if (entry := self._turns.pop(run, None)) is None:
             return False
         self._history.set_result(run.message)
         self._book.amend(entry)
-        return not self.any_of(entry.thought)
+        return not (run.taken_over or self.any_of(entry.thought))
 
     def give_up(self) -> None:
         """Record that the call ended before they did."""

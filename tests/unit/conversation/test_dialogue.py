@@ -60,12 +60,15 @@ class Scene:
         self.dialogue = Dialogue(
             CallId("call"),
             assistant,
-            Providers(self.stt, self.llm, self.tts, b"\x00\x10" * 8000, PCM_8K),
+            self.providers(),
             self.mouth,
             ULAW_8K,
             Reporting(self._turn, self._note, loop.time, lambda: NOON),
         )
         self._loud = pcm_to_ulaw(vowel())
+
+    def providers(self) -> Providers:
+        return Providers(self.stt, self.llm, self.tts, b"\x00\x10" * 8000, PCM_8K)
 
     def _turn(self, turn: TurnRecord) -> None:
         self.turns[turn.number] = turn
