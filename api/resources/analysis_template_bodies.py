@@ -8,10 +8,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from api.bodies import Body
+from api.bodies import Body, without_defaults
 from api.json_schemas import JsonSchema
 from api.kinds import Name, Text, Timestamp, Uuid
-from api.resources.assistant_bodies import without_defaults
 from api.resources.speech_bodies import PlanMessage
 from api.views import View
 from db.templates import AnalysisTemplateRecord

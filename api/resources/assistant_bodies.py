@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema
-from pydantic.config import JsonDict
 
-from api.bodies import Body
+from api.bodies import Body, without_defaults
 from api.kinds import Email, HttpUrl, JsonObject, Line, Name, Text, Timestamp, Uuid
 from api.parts import Catalogue
 from api.resources.speech_bodies import AnalysisPlan, SpeechConfig
@@ -97,15 +96,6 @@ class CreateAssistant(_Common):
     example: ClassVar[Mapping[str, Any]] = _EXAMPLE
 
     name: Name
-
-
-def without_defaults(schema: JsonDict) -> None:
-    """A field that PATCH does not name keeps its value, so it has no default."""
-    properties = schema["properties"]
-    assert isinstance(properties, dict)
-    for described in properties.values():
-        assert isinstance(described, dict)
-        described.pop("default", None)
 
 
 class UpdateAssistant(_Common):

@@ -72,13 +72,14 @@ Variables = Annotated[dict[Line, Text], Field(max_length=MOST_VARIABLES)]
 class NewLead(Body):
     """Somebody to be called. `variables` fill the campaign's template."""
 
+    aliases: ClassVar[Mapping[str, str]] = {"number": "phone_number"}
     example: ClassVar[Mapping[str, Any]] = {
         "phone_number": "+31612345678",
         "name": "Anna de Vries",
         "variables": {"first_name": "Anna", "appointment": "Tuesday at ten"},
     }
 
-    phone_number: E164 = Field(description="E.164, once in a campaign.")
+    phone_number: E164 = Field(description="E.164, once in a campaign; `number` is accepted too.")
     name: Line | None = None
     variables: Variables = Field(default={})
 

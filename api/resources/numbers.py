@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field
 
-from api.bodies import Body
+from api.bodies import Body, without_defaults
 from api.endpoints import Deleted, Endpoints
 from api.kinds import E164, Line, Timestamp, Uuid
 from api.parts import Asked
@@ -47,7 +47,7 @@ class CreateNumber(_Common):
 class UpdateNumber(_Common):
     """Changes of a number: only what is named; null clears."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "Only named fields change."})
+    model_config = ConfigDict(json_schema_extra=without_defaults)
     example: ClassVar[Mapping[str, Any]] = {"assistant_id": None, "is_active": False}
 
     is_active: bool = True

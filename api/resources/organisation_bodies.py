@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from api.bodies import Body
+from api.bodies import Body, without_defaults
 from api.kinds import HttpUrl, Line, Name, Timestamp, Uuid
 from api.queries import Query
 from api.resources.assistant_bodies import WebhookEvent
@@ -62,11 +62,7 @@ def _retention_rules(schema: JsonDict) -> None:
         }
         for days in CONTENT_DAYS[1:]
     ]
-    properties = schema["properties"]
-    assert isinstance(properties, dict)
-    for described in properties.values():
-        assert isinstance(described, dict)
-        described.pop("default", None)  # what PATCH does not name keeps its value
+    without_defaults(schema)
 
 
 class UpdateOrganisation(Body):

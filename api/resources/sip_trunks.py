@@ -10,6 +10,7 @@ from api.resources.trunk_bodies import CreateTrunk, TrunkView, UpdateTrunk, read
 from db.sip_trunks import TRUNKS, bound_to
 from db.sip_trunks import delete_trunk as delete_row
 
+ONE: dict[str, str] = {"envelope": "trunk", "older_envelope": "sip_trunk"}
 sip_trunks = Endpoints("SIP trunks")
 
 
@@ -28,7 +29,7 @@ async def list_sip_trunks(asked: Asked) -> list[TrunkView]:
     return [TrunkView.of(record) for record in records]
 
 
-@sip_trunks.add("POST", "/sip-trunks", "Add a SIP trunk", envelope="trunk", status=201)
+@sip_trunks.add("POST", "/sip-trunks", "Add a SIP trunk", **ONE, status=201)
 async def create_sip_trunk(asked: Asked, body: CreateTrunk) -> TrunkView:
     """The address may be written in the way of any generation of clients."""
     values = read_trunk(body, None)
@@ -40,13 +41,13 @@ async def create_sip_trunk(asked: Asked, body: CreateTrunk) -> TrunkView:
     return TrunkView.of(made)
 
 
-@sip_trunks.add("GET", "/sip-trunks/{trunk_id}", "Read a SIP trunk", envelope="trunk")
+@sip_trunks.add("GET", "/sip-trunks/{trunk_id}", "Read a SIP trunk", **ONE)
 async def show_sip_trunk(asked: Asked, trunk_id: str) -> TrunkView:
     """One of the organisation."""
     return TrunkView.of(await TRUNKS.get(asked.connection, asked.organisation_id, trunk_id))
 
 
-@sip_trunks.add("PATCH", "/sip-trunks/{trunk_id}", "Change a SIP trunk", envelope="trunk")
+@sip_trunks.add("PATCH", "/sip-trunks/{trunk_id}", "Change a SIP trunk", **ONE)
 async def update_sip_trunk(asked: Asked, trunk_id: str, body: UpdateTrunk) -> TrunkView:
     """Only named fields change, from the next call on; null clears."""
     stored = await TRUNKS.get(asked.connection, asked.organisation_id, trunk_id, lock=True)

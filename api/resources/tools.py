@@ -44,10 +44,11 @@ class Server(Body):
 
 
 class WebhookTool(Body):
-    """A function answered by a webhook, written flat."""
+    """A function answered by a webhook, written flat. Templates have `type` beside the rest."""
 
     aliases: ClassVar[Mapping[str, str]] = {"asyncResponse": "async_response"}
 
+    type: Literal["function"] = "function"
     name: ToolName
     description: Text
     parameters: Parameters | None = None
@@ -97,11 +98,12 @@ def _of_its_type(schema: JsonDict) -> None:
 class Destination(Body):
     """Where a call may be transferred; `description` tells the model when.
 
-    `number` is E.164, or a SIP URI when the type is `sip`; `sip_uri` is another name of it.
+    `number` is E.164, or a SIP URI when the type is `sip`; `phone_number` and `sip_uri` are other
+    names of it.
     """
 
     model_config = ConfigDict(json_schema_extra=_of_its_type)
-    aliases: ClassVar[Mapping[str, str]] = {"sip_uri": "number"}
+    aliases: ClassVar[Mapping[str, str]] = {"sip_uri": "number", "phone_number": "number"}
     example: ClassVar[Mapping[str, Any]] = {
         "type": "number",
         "number": "+31201234567",
@@ -227,7 +229,9 @@ def _read_tool(tool: Any) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(tool, dict):
         return {}, [": is not an object"]
     kind = tool.get("type")
-    if kind is None and "type" not in tool:
+    if kind == "function" and "name" in tool and "function" not in tool:
+        tool = {name: value for name, value in tool.items() if name != "type"}
+    if "type" not in tool:
         model: type[Body] | None = WebhookTool
     else:
         kind = SPELLINGS.get(kind, kind) if isinstance(kind, str) else None

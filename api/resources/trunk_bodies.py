@@ -15,9 +15,8 @@ from pydantic import (
 )
 from pydantic.config import JsonDict, JsonValue
 
-from api.bodies import Body, refusal
+from api.bodies import Body, refusal, without_defaults
 from api.kinds import E164, Timestamp, Uuid
-from api.resources.assistant_bodies import without_defaults
 from api.resources.trunk_addresses import (
     Transport,
     TrunkAddress,

@@ -239,8 +239,14 @@ async def test_every_documented_status_is_a_filter(api: Api, status: str) -> Non
 @pytest.mark.parametrize(
     ("query", "line"),
     [
-        (f"agent_id={OTHERS}&assistant_id={OTHERS[:-1]}1", "assistant_id: assistant_id and agent_id have"),
-        ("number=%2B31612345678&phone_number=%2B31612345679", "phone_number: phone_number and number have"),
+        (
+            f"agent_id={OTHERS}&assistant_id={OTHERS[:-1]}1",
+            "assistant_id: assistant_id and agent_id have",
+        ),
+        (
+            "number=%2B31612345678&phone_number=%2B31612345679",
+            "phone_number: phone_number and number have",
+        ),
         ("limit=0", "limit: "),
         ("limit=1001", "limit: "),
         ("limit=ten", "limit: is not a whole number"),
