@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.speech.google_credentials import GoogleAccount
 from sovereign_ari.speech.google_errors import error_of_status
 
+SPEECH_TYPES = "google.cloud.speech_v2.types.cloud_speech"
+VOICE_TYPES = "google.cloud.texttospeech_v1.types.cloud_tts"
 _STREAMS_PER_CONNECTION = 80
 """Google takes 100 streams on a connection; the next would wait, without an error."""
 
@@ -86,8 +89,13 @@ class GoogleCloud:
         """Import one of Google's modules, off the event loop."""
         if name not in self._modules:
             async with self._importing:
-                self._modules[name] = await asyncio.to_thread(importlib.import_module, name)
+                self._modules[name] = await asyncio.to_thread(_imported, name)
         return self._modules[name]
+
+    async def warm_up(self) -> None:
+        """Import what calls will need."""
+        for name in (SPEECH_TYPES, VOICE_TYPES, "grpc.aio"):
+            await self.module(name)
 
     async def call(self, method: Method, account: GoogleAccount, opening: Any) -> Rpc:
         """Begin a remote call and send its first request.
@@ -231,6 +239,12 @@ class Rpc:
             if task is not None and task.cancelling():
                 raise
             raise ProviderUnavailable(f"{self._what}: the call was cancelled") from None
+
+
+def _imported(name: str) -> ModuleType:
+    # Else gRPC writes lines of its own to our log, e.g. whenever a server goes away.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    return importlib.import_module(name)
 
 
 def _retry_after_s(trailing: Any) -> float | None:

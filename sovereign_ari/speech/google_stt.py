@@ -13,7 +13,7 @@ from typing import Any
 from sovereign_ari.media.pcm import PCM_16K, AudioFormat, Encoding
 from sovereign_ari.speech.base import SpeechStream, Transcript
 from sovereign_ari.speech.google_credentials import GoogleAccount
-from sovereign_ari.speech.google_rpc import GoogleCloud, Method, Rpc
+from sovereign_ari.speech.google_rpc import SPEECH_TYPES, GoogleCloud, Method, Rpc
 from sovereign_ari.speech.google_stt_recognition import (
     WHAT,
     GoogleLimits,
@@ -23,7 +23,6 @@ from sovereign_ari.speech.google_stt_recognition import (
 from sovereign_ari.speech.google_stt_stretch import Stretch
 
 LOCATION = "eu"
-_TYPES = "google.cloud.speech_v2.types.cloud_speech"
 _PATH = "/google.cloud.speech.v2.Speech/StreamingRecognize"
 _ENCODINGS = {Encoding.ULAW: "MULAW", Encoding.ALAW: "ALAW", Encoding.PCM16: "LINEAR16"}
 
@@ -81,7 +80,7 @@ class GoogleSpeechToText:
         Google says what it thinks of the key when it is asked: a bad one may fail the stream
         after it was entered.
         """
-        types = await self._cloud.module(_TYPES)
+        types = await self._cloud.module(SPEECH_TYPES)
         request = types.StreamingRecognizeRequest.pb()
         recogniser = Recogniser(
             lambda: self._call(types, audio), lambda piece: request(audio=piece), self._limits

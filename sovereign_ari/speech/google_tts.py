@@ -11,7 +11,7 @@ from typing import Any
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.media.pcm import PCM_8K, PCM_16K, AudioFormat, Encoding
 from sovereign_ari.speech.google_credentials import GoogleAccount
-from sovereign_ari.speech.google_rpc import GoogleCloud, Method, Rpc
+from sovereign_ari.speech.google_rpc import VOICE_TYPES, GoogleCloud, Method, Rpc
 
 CHIRP = "chirp-3-hd"
 LOCATION = "eu"
@@ -21,7 +21,6 @@ LONGEST_INPUT_BYTES = 4500
 """Below the 5000 that the vendor takes in one request."""
 
 _WHAT = "google voices"
-_TYPES = "google.cloud.texttospeech_v1.types.cloud_tts"
 _PATH = "/google.cloud.texttospeech.v1.TextToSpeech/StreamingSynthesize"
 _ENCODINGS = {Encoding.PCM16: "PCM", Encoding.ULAW: "MULAW", Encoding.ALAW: "ALAW"}
 _OWN_TAGS = {"cmn-Hans-CN": "cmn-CN"}
@@ -109,7 +108,7 @@ class GoogleTextToSpeech:
         rpc: Rpc | None = None
         try:
             async with asyncio.timeout_at(deadline_s):
-                types = await self._cloud.module(_TYPES)
+                types = await self._cloud.module(VOICE_TYPES)
                 rpc = await self._cloud.call(
                     self._method(types), self._account, self._set_up(types)
                 )

@@ -141,8 +141,11 @@ class ProviderRegistry:
     async def warm_up(self) -> None:
         """Open a connection, or start the offline recogniser when there is no key.
 
-        The first call need not wait for it then; failing is no error.
+        The first call need not wait for it then; failing is no error. Google's libraries are
+        imported when the operator has an account: that takes a second.
         """
+        if self._elsewhere.google_credentials is not None:
+            await self._google.warm_up()
         if self._openai_api_key is None:
             await self._recogniser.start()
             return

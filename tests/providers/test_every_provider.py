@@ -16,34 +16,36 @@ from sovereign_ari.errors import ProviderRefused
 from sovereign_ari.media.pcm import ALAW_8K, G722_16K, ULAW_8K, Encoding
 from sovereign_ari.speech.base import Message, SpeechStream, Token, ToolCall, Transcript
 from sovereign_ari.speech.registry import ProviderRegistry
-from tests.support.fake_openai import FakeOpenAI, fake_openai
 from tests.support.speech_samples import noise, silence, speech
+from tests.support.vendors import GOOD, Vendors, all_vendors
 
 SENTENCE = "Good morning, you are speaking with the reception."
 PHRASES = ["yes", "no", "good morning", "i would like to make an appointment", "goodbye"]
 STT: list[dict[str, Any]] = [
     {"provider": "openai"},
     {"provider": "pocketsphinx", "phrases": PHRASES},
+    {"provider": "google"},
 ]
 EVERY_STT = pytest.mark.parametrize("block", STT, ids=lambda block: block["provider"])
-EVERY_TTS = pytest.mark.parametrize("provider", ["openai", "espeak"])
-EVERY_LLM = pytest.mark.parametrize("provider", ["openai", "parrot"])
+EVERY_TTS = pytest.mark.parametrize("provider", ["openai", "espeak", "google"])
+EVERY_LLM = pytest.mark.parametrize(
+    "provider", ["openai", "parrot", "openai_compatible", "mistral", "xai"]
+)
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeOpenAI]:
-    async with fake_openai(api_key="good") as server:
-        server.speech.render = lambda _text, rate_hz: speech(SENTENCE, rate_hz)
-        server.realtime.recognise = by_length
-        yield server
+async def vendors() -> AsyncIterator[Vendors]:
+    async with all_vendors() as vendors:
+        for voice in (vendors.openai.speech, vendors.google.voices):
+            voice.render = lambda _text, rate_hz: speech(SENTENCE, rate_hz)
+        vendors.openai.realtime.recognise = by_length
+        vendors.google.speech.recognise = by_length
+        yield vendors
 
 
 @pytest.fixture
-async def registry(server: FakeOpenAI) -> AsyncIterator[ProviderRegistry]:
-    async with ProviderRegistry(
-        openai_api_key="good", openai_base_url=server.base_url
-    ) as registry:
-        yield registry
+def registry(vendors: Vendors) -> ProviderRegistry:
+    return vendors.registry
 
 
 def by_length(pcm_8k: bytes) -> str:
@@ -81,7 +83,7 @@ async def answer(stream: SpeechStream) -> Transcript:
 async def test_hears_short_and_long_sentences_in_turn(
     registry: ProviderRegistry, block: dict[str, Any]
 ) -> None:
-    async with registry.speech_to_text(block).open(ULAW_8K) as stream:
+    async with registry.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
         for text in ("i would like to make an appointment", "yes"):
             await say(stream, text)
             await stream.flush()
@@ -90,7 +92,7 @@ async def test_hears_short_and_long_sentences_in_turn(
 
 @EVERY_STT
 async def test_hears_nothing_in_silence(registry: ProviderRegistry, block: dict[str, Any]) -> None:
-    async with registry.speech_to_text(block).open(ULAW_8K) as stream:
+    async with registry.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
         await say(stream, "")
         await stream.flush()
         await stream.flush()
@@ -102,7 +104,7 @@ async def test_hears_nothing_in_silence(registry: ProviderRegistry, block: dict[
 async def test_two_calls_do_not_hear_each_other(
     registry: ProviderRegistry, block: dict[str, Any]
 ) -> None:
-    recogniser = registry.speech_to_text(block)
+    recogniser = registry.speech_to_text(block, GOOD)
     async with recogniser.open(ULAW_8K) as one, recogniser.open(ULAW_8K) as other:
         await say(one, "yes")
         await say(other, "i would like to make an appointment")
@@ -114,18 +116,18 @@ async def test_two_calls_do_not_hear_each_other(
 
 @EVERY_STT
 async def test_leaving_in_the_middle_of_a_sentence_leaves_nothing(
-    server: FakeOpenAI, registry: ProviderRegistry, block: dict[str, Any]
+    vendors: Vendors, registry: ProviderRegistry, block: dict[str, Any]
 ) -> None:
-    async with registry.speech_to_text(block).open(ULAW_8K) as stream:
+    async with registry.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
         await send(stream, audioop.lin2ulaw(speech("i would like to make")[:8000], 2))
         await stream.flush()
-    await server.until(lambda: server.open == 0)
+    await vendors.openai.until(lambda: vendors.open == 0)
     assert [transcript async for transcript in stream if not transcript.final] == []
 
 
 @EVERY_STT
 def test_g711_is_taken_as_it_is(registry: ProviderRegistry, block: dict[str, Any]) -> None:
-    recogniser = registry.speech_to_text(block)
+    recogniser = registry.speech_to_text(block, GOOD)
     assert recogniser.format_for(ULAW_8K) == ULAW_8K
     assert recogniser.format_for(ALAW_8K) == ALAW_8K
     assert recogniser.format_for(G722_16K).encoding is Encoding.PCM16
@@ -136,7 +138,7 @@ def test_g711_is_taken_as_it_is(registry: ProviderRegistry, block: dict[str, Any
 async def test_speaks_at_telephone_level_without_clipping(
     registry: ProviderRegistry, provider: str
 ) -> None:
-    voice = registry.text_to_speech({"provider": provider})
+    voice = registry.text_to_speech({"provider": provider}, GOOD)
     chunks = [chunk async for chunk in voice.speak(SENTENCE)]
     assert len(chunks) > 1
     assert all(chunk and len(chunk) % 2 == 0 for chunk in chunks)
@@ -151,21 +153,21 @@ async def test_speaks_at_telephone_level_without_clipping(
 
 @EVERY_TTS
 async def test_stopping_in_the_middle_of_a_sentence_leaves_nothing(
-    server: FakeOpenAI, registry: ProviderRegistry, provider: str
+    vendors: Vendors, registry: ProviderRegistry, provider: str
 ) -> None:
-    voice = registry.text_to_speech({"provider": provider})
-    server.speech.chunk_s = 0.2
+    voice = registry.text_to_speech({"provider": provider}, GOOD)
+    vendors.openai.speech.chunk_s = vendors.google.voices.chunk_s = 0.2
     async with aclosing(voice.speak("One, two, three, four, five. " * 200)) as audio:  # type: ignore[type-var]
         assert await anext(audio)
     assert children() == set()
-    await server.until(lambda: server.open == 0)
+    await vendors.openai.until(lambda: vendors.open == 0)
 
 
 @EVERY_TTS
 async def test_many_sentences_at_once_are_kept_apart(
     registry: ProviderRegistry, provider: str
 ) -> None:
-    voice = registry.text_to_speech({"provider": provider})
+    voice = registry.text_to_speech({"provider": provider}, GOOD)
 
     async def spoken() -> bytes:
         return b"".join([chunk async for chunk in voice.speak(SENTENCE)])
@@ -175,8 +177,8 @@ async def test_many_sentences_at_once_are_kept_apart(
 
 
 @EVERY_LLM
-async def test_answers_the_last_thing_said(registry: ProviderRegistry, provider: str) -> None:
-    model = registry.language_model({"provider": provider})
+async def test_answers_the_last_thing_said(vendors: Vendors, provider: str) -> None:
+    model = vendors.registry.language_model(vendors.block(provider), GOOD)
     history = [
         Message("system", "Be brief."),
         Message("user", "first"),
@@ -196,6 +198,13 @@ async def test_answers_the_last_thing_said(registry: ProviderRegistry, provider:
         ("llm", {"provider": "openai"}, "needs OPENAI_API_KEY"),
         ("stt", {"provider": "openai"}, "needs OPENAI_API_KEY"),
         ("tts", {"provider": "openai"}, "needs OPENAI_API_KEY"),
+        ("stt", {"provider": "google"}, "needs GOOGLE_APPLICATION_CREDENTIALS"),
+        ("tts", {"provider": "google"}, "needs GOOGLE_APPLICATION_CREDENTIALS"),
+        (
+            "tts",
+            {"provider": "google", "model": "gemini-2.5-pro-preview-tts"},
+            "'chirp-3-hd' can",
+        ),
         ("stt", {"provider": "deepgram"}, "cannot be used by this release"),
         ("tts", {"provider": "nobody"}, "is unknown"),
     ],

@@ -18,7 +18,7 @@ from tests.support.fake_google import PROJECT, FakeGoogle, fake_google
 from tests.support.fake_google_faults import GoogleFault
 from tests.support.google_hearing import (
     EMPTY,
-    LIMITS,
+    HASTY,
     PAUSE,
     audio_of,
     finals,
@@ -145,10 +145,10 @@ async def test_what_is_said_after_a_flush_waits_for_the_answer_to_it(
 
 
 async def test_a_server_that_never_answers_is_unavailable(
-    server: FakeGoogle, stt: GoogleSpeechToText
+    server: FakeGoogle, cloud: GoogleCloud
 ) -> None:
     server.speech.transcript_s = 60
-    async with stt.open(ULAW_8K) as stream:
+    async with recogniser(cloud, HASTY).open(ULAW_8K) as stream:
         await send(stream, audio_of("hello"))
         await stream.flush()
         with pytest.raises(ProviderUnavailable, match="in time"):
@@ -156,11 +156,11 @@ async def test_a_server_that_never_answers_is_unavailable(
 
 
 async def test_words_that_never_become_final_stand_when_time_is_up(
-    server: FakeGoogle, stt: GoogleSpeechToText
+    server: FakeGoogle, cloud: GoogleCloud
 ) -> None:
     server.speech.transcript_s = 60
     server.speech.live = True
-    async with stt.open(ULAW_8K) as stream:
+    async with recogniser(cloud, HASTY).open(ULAW_8K) as stream:
         await send(stream, audio_of("never final"))
         await stream.flush()
         assert await finals(stream) == [Transcript("never final", final=True, flushed=True)]
@@ -213,12 +213,12 @@ async def test_results_that_come_twice_or_too_late_count_once(
     ids=["400", "403", "404", "429", "500", "deaf"],
 )
 async def test_a_server_that_does_not_serve_us(
-    server: FakeGoogle, stt: GoogleSpeechToText, fault: GoogleFault, error: type[ProviderError]
+    server: FakeGoogle, cloud: GoogleCloud, fault: GoogleFault, error: type[ProviderError]
 ) -> None:
     server.speech.faults.append(fault)
 
     async def use() -> None:
-        async with stt.open(ULAW_8K) as stream:
+        async with recogniser(cloud, HASTY).open(ULAW_8K) as stream:
             await send(stream, audio_of("hello"))
             await stream.flush()
             await finals(stream)
@@ -247,7 +247,7 @@ async def test_leaving_hangs_up_at_once_even_on_a_server_that_does_not_read(
     began_s = time.monotonic()
     with pytest.raises(ZeroDivisionError):
         await give_up_in_the_middle()
-    assert time.monotonic() - began_s < LIMITS.answer_s
+    assert time.monotonic() - began_s < HASTY.answer_s
     await server.until(lambda: server.open == 0, timeout_s=1)
 
 

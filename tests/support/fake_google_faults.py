@@ -59,11 +59,13 @@ class Gate:
         accepts: Whether a token is good.
         tokens: All that were shown.
         metadata: What came with each call.
+        peers: The connections that calls came on.
     """
 
     accepts: Callable[[str], bool]
     tokens: list[str] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
+    peers: set[str] = field(default_factory=set)
 
     async def check(self, context: grpc.aio.ServicerContext) -> None:
         """End the call when its token is not good."""
@@ -71,6 +73,7 @@ class Gate:
         token = metadata.get("authorization", "").removeprefix("Bearer ")
         self.metadata.append(metadata)
         self.tokens.append(token)
+        self.peers.add(context.peer())
         if not self.accepts(token):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid authentication")
 

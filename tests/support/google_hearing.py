@@ -14,7 +14,8 @@ from sovereign_ari.speech.google_stt_recognition import GoogleLimits
 from tests.support.fake_google import service_account
 from tests.support.tone_code import encode
 
-LIMITS = GoogleLimits(connect_s=2.0, send_s=1.0, answer_s=1.0)
+LIMITS = GoogleLimits()
+HASTY = GoogleLimits(connect_s=2.0, send_s=1.0, answer_s=0.7)
 OPTIONS = GoogleSpeechOptions("chirp_3", ("nl-NL", "en-US"))
 EMPTY = Transcript("", final=True, flushed=True)
 PAUSE = b"\xff" * 4000
