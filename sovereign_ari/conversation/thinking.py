@@ -24,6 +24,7 @@ from sovereign_ari.speech.base import (
 FIRST_TOKEN_TIMEOUT_S = 6.0
 NEXT_TOKEN_TIMEOUT_S = 6.0
 TOOL_ROUNDS = 5
+NO_WORDS = "I am sorry, I did not get that. Could you say it again?"
 ANSWER_NOW = "Answer the caller now, with what you know; no more tools can be used in this reply."
 
 
@@ -76,6 +77,11 @@ class Thought:
         return [run for round_ in self.rounds for run in round_.runs]
 
     @property
+    def is_told(self) -> bool:
+        """Whether what was said when the latest tools began is all that the caller need hear."""
+        return bool(self.rounds) and all(run.line_suffices for run in self.rounds[-1].runs)
+
+    @property
     def tool_calls(self) -> list[dict[str, Any]]:
         """`{id, name, arguments, result, failed, duration_ms}` of each tool."""
         return [run.record for run in self.runs]
@@ -116,31 +122,48 @@ class Thinker:
         """Yield the reply to a conversation, piece by piece. Closing it ends the request.
 
         A request that fails before it said anything is made once more, if the fault may pass.
-        After `TOOL_ROUNDS` answers with tools the model is asked once more without any.
+        A model that says nothing, or that calls tools in `TOOL_ROUNDS` answers, is asked once more
+        without tools; when it says nothing then either, we say that we did not understand.
 
         Raises:
-            ProviderError: If the model fails, or says nothing without tools either.
+            ProviderError: If the model fails, or calls tools for ever.
         """
         for _ in range(TOOL_ROUNDS):
             calls: list[ToolCall] = []
+            said = False
             async with aclosing(self._answer(history, thought, calls)) as pieces:
                 async for piece in pieces:
+                    said = True
                     yield piece
             if calls:
                 async with aclosing(self._use_tools(calls, thought)) as lines:
                     async for line in lines:
                         yield line
+            elif not (said or thought.is_told):
+                break
             if not calls or thought.hang_up or _is_final(thought):
                 thought.complete = True
                 return
+        async with aclosing(self._answer_without_tools(history, thought)) as pieces:
+            async for piece in pieces:
+                yield piece
+        thought.complete = True
+
+    async def _answer_without_tools(
+        self, history: list[Message], thought: Thought
+    ) -> AsyncGenerator[str, None]:
         said = False
         async with aclosing(self._answer(history, thought, None)) as pieces:
             async for piece in pieces:
                 said = True
                 yield piece
-        if not said:
+        if said:
+            return
+        if len(thought.rounds) >= TOOL_ROUNDS:
             raise ProviderUnavailable(f"{self.label} called tools {TOOL_ROUNDS} times in a row")
-        thought.complete = True
+        thought.add_line(NO_WORDS)
+        self._note_piece(thought)
+        yield NO_WORDS
 
     async def _answer(
         self, history: list[Message], thought: Thought, calls: list[ToolCall] | None

@@ -42,6 +42,7 @@ class ToolRun:
     Attributes:
         call: As it stands in the history: every vendor takes it back.
         line: What to say while it runs.
+        line_suffices: Whether that is all that the caller need hear of it.
         answer: What became of it, None while it runs.
         hangs_up: Whether the conversation ends with it.
         may_fill: Whether fillers may be spoken while it runs.
@@ -57,6 +58,7 @@ class ToolRun:
         self.line = line
         self.answer: ToolAnswer | None = None
         self.hangs_up = False
+        self.line_suffices = False
         self.may_fill = True
         self.taken_over = False
         self.done = asyncio.Event()
@@ -174,6 +176,7 @@ class ToolRuns:
             return _refused(written, prepared)
         run = ToolRun(written, prepared.line)
         run.hangs_up, run.may_fill = prepared.hangs_up, prepared.may_fill
+        run.line_suffices = prepared.line_suffices
         work = prepared.run
         for other in earlier:
             if (other.call.name, other.call.arguments) == (run.call.name, run.call.arguments):

@@ -44,12 +44,14 @@ class Prepared:
     Attributes:
         run: Does it. Raises nothing; may be cancelled when the conversation ends.
         line: What to say meanwhile.
+        line_suffices: Whether the line is all that the caller need hear of it.
         may_fill: Whether fillers may be spoken while it runs.
         hangs_up: Whether the conversation ends with it.
     """
 
     run: Callable[[], Awaitable[ToolAnswer]]
     line: str | None = None
+    line_suffices: bool = False
     may_fill: bool = True
     hangs_up: bool = False
 

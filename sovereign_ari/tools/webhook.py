@@ -98,7 +98,9 @@ class WebhookTool:
         async def start() -> ToolAnswer:
             return self._start(call_id, arguments)
 
-        return Prepared(start if self.is_async else run, self.line)
+        if self.is_async:
+            return Prepared(start, self.line, line_suffices=self.line is not None)
+        return Prepared(run, self.line)
 
     async def _ask(self, call_id: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Send one request; whatever comes of it, the model can go on."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sovereign_ari.conversation.terms import Ending, Providers
-from sovereign_ari.conversation.thinking import ANSWER_NOW, TOOL_ROUNDS
+from sovereign_ari.conversation.thinking import ANSWER_NOW, NO_WORDS, TOOL_ROUNDS
 from sovereign_ari.conversation.tool_results import CLOSE, GUARD, LONGEST_CHARS, STILL_RUNNING
 from sovereign_ari.conversation.tool_runs import MOST_AT_ONCE
 from sovereign_ari.conversation.tools import Patience, Prepared, ToolAnswer, failure, unknown
@@ -44,6 +44,7 @@ class Box:
         self.lines = lines or {}
         self.begun: list[ToolCall] = []
         self.may_fill = True
+        self.line_suffices = False
         self.most_at_once = self.at_once = 0
         self.cancelled = 0
 
@@ -66,7 +67,12 @@ class Box:
                 self.at_once -= 1
             return self.answer
 
-        return Prepared(run, self.lines.get(call.name), may_fill=self.may_fill)
+        return Prepared(
+            run,
+            self.lines.get(call.name),
+            line_suffices=self.line_suffices,
+            may_fill=self.may_fill,
+        )
 
 
 class ToolScene(Scene):
@@ -277,6 +283,45 @@ def test_a_huge_result_is_cut_and_the_model_knows() -> None:
     assert result.endswith("Only the first 8000 of 1000002 characters are shown.")
     (used,) = it.turns[1].tool_calls
     assert (len(used["result"]), used["result_chars"]) == (LONGEST_CHARS, 1_000_002)
+
+
+# Models without words.
+
+
+@pytest.mark.parametrize("nothing", ["", "   ", "\n", "***", "..."])
+def test_a_model_that_says_nothing_is_asked_once_more(nothing: str) -> None:
+    rounds = iter([nothing, "Sorry, what?"])
+    it, _ = converse(
+        after_the_words(4000), lambda: ToolScene(Box(), lambda _: [Token(next(rounds))], "hello")
+    )
+    assert it.turns[1].heard_text == "Sorry, what?"
+
+
+def test_a_model_that_stays_silent_is_spoken_for() -> None:
+    it, ending = converse(after_the_words(7000), lambda: ToolScene(Box(), lambda _: [], "hello"))
+    assert ending is None
+    assert it.turns[1].heard_text == it.turns[1].agent_text == NO_WORDS
+    assert len(it.llm.asked) == 2
+
+
+def test_a_model_that_makes_nothing_of_a_result_is_asked_once_more() -> None:
+    rounds = iter([[FIND], [], [Token("It is there.")]])
+    box = Box(lines={"find": "Looking."})
+    it, _ = converse(
+        after_the_words(6000), lambda: ToolScene(box, lambda _: next(rounds), "find it")
+    )
+    assert it.turns[1].heard_text == "Looking. It is there."
+
+
+def test_the_line_of_a_tool_without_a_result_may_be_the_whole_reply() -> None:
+    box = Box(0.0, lines={"find": "I will note that."})
+    box.line_suffices = True
+    it, _ = converse(
+        after_the_words(6000),
+        lambda: ToolScene(box, lambda m: [] if results_in(m) else [FIND], "note it"),
+    )
+    assert it.turns[1].heard_text == "I will note that."
+    assert len(it.llm.asked) == 2
 
 
 # Interruptions.
