@@ -9,10 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from db.table import Table
+from db.table import Table, named
 from sovereign_ari.errors import Conflict
-
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +133,9 @@ async def delete_assistant(
 
 
 def _in_use(assistant: AssistantRecord, campaigns: Sequence[asyncpg.Record]) -> str:
-    shown = ", ".join(f"{row['name']} ({row['status']})" for row in campaigns[:MOST_NAMED])
-    more = f" and {len(campaigns) - MOST_NAMED} more" if len(campaigns) > MOST_NAMED else ""
+    shown = named([f"{row['name']} ({row['status']})" for row in campaigns])
     which = "campaign" if len(campaigns) == 1 else f"{len(campaigns)} campaigns"
     return (
-        f"the assistant {assistant.name} is used by the {which} {shown}{more};"
+        f"the assistant {assistant.name} is used by the {which} {shown};"
         " cancel or delete what uses it first"
     )

@@ -9,10 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from db.table import Table
+from db.table import Table, named
 from sovereign_ari.errors import Conflict
-
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +120,8 @@ async def delete_server(
             *await _users(connection, organisation_id, server_id, "workflow"),
         ]
         if users:
-            more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
             raise Conflict(
-                f"the MCP server {server.name} is used by {', '.join(users[:MOST_NAMED])}{more};"
+                f"the MCP server {server.name} is used by {named(users)};"
                 " take its tools out there first"
             )
         await MCP_SERVERS.delete(connection, organisation_id, server_id)

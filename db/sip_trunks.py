@@ -7,10 +7,8 @@ from datetime import datetime
 
 import asyncpg
 
-from db.table import Table
+from db.table import Table, named
 from sovereign_ari.errors import Conflict
-
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +86,8 @@ async def delete_trunk(
 
 
 def _in_use(trunk: TrunkRecord, numbers: list[str]) -> str:
-    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
     count = "1 number" if len(numbers) == 1 else f"{len(numbers)} numbers"
     return (
-        f"the SIP trunk {trunk.name} is used by {count}: {', '.join(numbers[:MOST_NAMED])}{more};"
+        f"the SIP trunk {trunk.name} is used by {count}: {named(numbers)};"
         " detach it first (PATCH /numbers/{id} with transfer_trunk_id: null)"
     )

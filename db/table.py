@@ -21,6 +21,15 @@ _Record = TypeVar("_Record")
 KEPT = frozenset({"id", "organisation_id", "created_at", "updated_at"})
 
 
+MOST_NAMED = 5
+
+
+def named(names: Sequence[str]) -> str:
+    """Name what stands in the way, for a message: the first few, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
 class Table(Generic[_Record]):
     """One table with the columns `id`, `organisation_id`, `created_at` and `updated_at`.
 
