@@ -9,6 +9,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from sovereign_ari.domain.schema import regex_fault
 
@@ -124,14 +126,15 @@ def read_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _faults(value: dict[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    validator = Draft202012Validator(_checkable(schema))
+    # An empty registry: references to other documents would be fetched without one.
+    validator = Draft202012Validator(_checkable(schema), registry=Registry())
     found: list[str] = []
     try:
         for error in validator.iter_errors(value):
             found.append(_in_words(error))
             if len(found) == MOST_FAULTS:
                 break
-    except (SchemaError, LookupError, RecursionError, re.error) as error:
+    except (SchemaError, Unresolvable, LookupError, RecursionError, re.error) as error:
         return [f"the schema cannot be checked: {type(error).__name__}"]
     return found
 

@@ -76,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pydantic_core",
         "prometheus_client",
     },
-    _K: {_E, _D, "db", "asyncpg", "jsonschema"},
+    _K: {_E, _D, "db", "asyncpg", "jsonschema", "referencing"},
     _B: {_E, _D, _G, "aiohttp", "asyncpg"},
     _N: {_E, _D, _M, _W, "aiohttp", "audioop"},
     _X: {_D, "prometheus_client"},

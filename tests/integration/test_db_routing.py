@@ -12,9 +12,14 @@ from db.assistants import ASSISTANTS, delete_assistant
 from db.byok import put_key
 from db.demo import ensure_demo
 from db.numbers import create_number, update_number
-from db.organisations import create_organisation, ensure_operator_organisation
+from db.organisations import (
+    create_organisation,
+    ensure_operator_organisation,
+    update_organisation,
+)
 from db.routing import find_route
 from sovereign_ari.domain.agent import Assistant, TurnTaking
+from sovereign_ari.domain.webhook import Webhook
 from sovereign_ari.errors import SetupFailed
 from tests.support.rows import an_assistant
 
@@ -158,3 +163,48 @@ async def test_a_route_carries_the_keys_of_its_organisation_sealed_and_never_sho
     assert route.assistant is not None
     assert route.assistant.sealed_keys == {"openai": b"sealed-1", "deepgram": b"sealed-3"}
     assert "sealed-" not in repr(route)
+
+
+async def test_a_route_carries_what_webhooks_show_and_where_they_go(
+    connection: asyncpg.Connection,
+) -> None:
+    assistant = await an_assistant(
+        connection,
+        webhook_url="https://example.com/hooks",
+        webhook_secret="whsec",
+        webhook_events=["status-update"],
+        metadata={"crm_id": "1"},
+        gdpr_mode=True,
+    )
+    owner = assistant.organisation_id
+    await create_number(
+        connection,
+        owner,
+        {"phone_number": NUMBER, "assistant_id": assistant.id, "name": "Front desk"},
+    )
+    route = await find_route(connection, NUMBER, DEFAULTS)
+    assert route.number_name == "Front desk"
+    found = route.assistant
+    assert found is not None
+    assert found.webhook == Webhook(
+        "https://example.com/hooks", "whsec", frozenset({"status-update"})
+    )
+    assert (found.shown["id"], found.shown["gdpr_mode"]) == (assistant.id, True)
+    assert found.shown["metadata"] == {"crm_id": "1"}
+    assert found.shown["llm_config"] == DEFAULTS["llm"]
+    assert "whsec" not in repr(route)
+    assert "whsec" not in str(found.shown)
+
+
+async def test_a_route_without_a_server_of_its_own_tells_the_accounts(
+    connection: asyncpg.Connection,
+) -> None:
+    assistant = await an_assistant(connection)
+    owner = assistant.organisation_id
+    await update_organisation(
+        connection, owner, {"webhook_url": "https://example.com/account", "webhook_secret": "a"}
+    )
+    await create_number(connection, owner, {"phone_number": NUMBER, "assistant_id": assistant.id})
+    found = (await find_route(connection, NUMBER, DEFAULTS)).assistant
+    assert found is not None
+    assert found.webhook == Webhook("https://example.com/account", "a")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from db.assistants import ASSISTANTS
 from db.controllers import close_calls_of
 from db.organisations import create_organisation, ensure_operator_organisation, update_organisation
+from db.tenancy import acting_for
 from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.work.deliveries import MOST_TRIES, back_off_s
 from tests.support.api import running_api
@@ -526,3 +527,13 @@ async def test_a_client_has_a_webhook_sent_again_under_its_id(
     assert shown["state"] == "delivered"
     assert [one["status_code"] for one in shown["attempts"]] == [500] * 8 + [200]
     assert {one.id for one in receiver.received} == {shown["id"]}
+
+
+async def test_how_a_call_was_set_up_is_hidden_from_its_tenant(
+    pool: asyncpg.Pool, connection: asyncpg.Connection, assistant: str
+) -> None:
+    await write(pool, await rings(connection))
+    owner = await ensure_operator_organisation(connection)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with acting_for(pool, owner) as tenant:
+            await tenant.fetch("SELECT webhook_secret FROM call_reports")
