@@ -6,9 +6,10 @@ The library's session must be opened and closed by the same task; asking it is a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sovereign_ari.conversation.tools import ToolAnswer, failure
 from sovereign_ari.errors import OutgoingFailed
@@ -17,6 +18,8 @@ from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.tools.mcp_results import read_result
 
 CLOSES_WITHIN_S = 2.5
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,34 @@ class StoredServer:
     timeout_s: float
 
 
+@dataclass(slots=True)
+class _Held:
+    """An open session. One that failed is parted from when nobody waits for its answers.
+
+    Attributes:
+        session: It.
+        parting: Set when its task is to close it.
+        users: How many wait for an answer.
+        failed: Whether it is of no more use.
+    """
+
+    session: McpSession
+    parting: asyncio.Event
+    users: int = 0
+    failed: bool = False
+
+    @contextmanager
+    def used(self) -> Iterator[McpSession]:
+        """Keep it open for the block."""
+        self.users += 1
+        try:
+            yield self.session
+        finally:
+            self.users -= 1
+            if self.failed and not self.users:
+                self.parting.set()
+
+
 class McpLink:
     """A connection that is made when it is needed, and again after it broke.
 
@@ -46,9 +77,8 @@ class McpLink:
         self.stored = stored
         self._policy = policy
         self._opening = asyncio.Lock()
-        self._session: McpSession | None = None
-        self._parting: asyncio.Event | None = None
-        self._holding: set[asyncio.Task[None]] = set()
+        self._held: _Held | None = None
+        self._holding: dict[asyncio.Task[None], asyncio.Event] = {}
         self._closed = False
 
     async def list_tools(self, timeout_s: float) -> list[ToolInfo]:
@@ -57,54 +87,71 @@ class McpLink:
         Raises:
             OutgoingFailed: If that fails, or takes longer than this.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                session = await self._opened(timeout_s)
-                return await session.list_tools(timeout_s)
-        except TimeoutError:
-            self._drop()
-            raise OutgoingFailed(f"no answer within {timeout_s:g} s") from None
-        except OutgoingFailed:
-            self._drop()
-            raise
+        return await self._asked(timeout_s, lambda session: session.list_tools(timeout_s))
 
     async def use(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Use a tool, once; whatever comes of it, the model can go on."""
         timeout_s = self.stored.timeout_s
-        session: McpSession | None = None
         try:
-            async with asyncio.timeout(timeout_s):
-                session = await self._opened(timeout_s)
-                return read_result(await session.call_tool(name, arguments, timeout_s))
-        except TimeoutError:
-            error = f"no answer within {timeout_s:g} s"
-        except OutgoingFailed as failed:
-            error = str(failed)
-        if session is self._session:
-            self._drop()
-        return failure(f"the server of the tool cannot be used: {error}")
+            result = await self._asked(
+                timeout_s, lambda session: session.call_tool(name, arguments, timeout_s)
+            )
+        except OutgoingFailed as error:
+            return failure(f"the server of the tool cannot be used: {error}")
+        return read_result(result)
 
     async def close(self) -> None:
         """Part from the server, and end every task of this."""
         self._closed = True
-        self._drop()
+        self._held = None
+        for parting in self._holding.values():
+            parting.set()
         if not self._holding:
             return
-        holding = set(self._holding)
-        _, late = await asyncio.wait(holding, timeout=CLOSES_WITHIN_S)
+        _, late = await asyncio.wait(set(self._holding), timeout=CLOSES_WITHIN_S)
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late)
 
-    async def _opened(self, timeout_s: float) -> McpSession:
-        async with self._opening:
-            if self._session is None:
-                await self._open(timeout_s)
-            assert self._session is not None
-            return self._session
+    async def _asked(
+        self, timeout_s: float, ask: Callable[[McpSession], Awaitable[_Answer]]
+    ) -> _Answer:
+        """Ask the session, which is of no more use after a failure.
 
-    async def _open(self, timeout_s: float) -> None:
+        Raises:
+            OutgoingFailed: If there is no answer in time.
+        """
+        held: _Held | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                held = await self._opened(timeout_s)
+                with held.used() as session:
+                    return await ask(session)
+        except TimeoutError:
+            self._give_up(held)
+            raise OutgoingFailed(f"no answer within {timeout_s:g} s") from None
+        except OutgoingFailed:
+            self._give_up(held)
+            raise
+
+    def _give_up(self, held: _Held | None) -> None:
+        """Let a session go; the next use opens another one."""
+        if held is None:
+            return
+        held.failed = True
+        if not held.users:
+            held.parting.set()
+        if self._held is held:
+            self._held = None
+
+    async def _opened(self, timeout_s: float) -> _Held:
+        async with self._opening:
+            if self._held is None:
+                self._held = await self._open(timeout_s)
+            return self._held
+
+    async def _open(self, timeout_s: float) -> _Held:
         """Have a task open a session and hold it.
 
         Raises:
@@ -115,10 +162,10 @@ class McpLink:
         ready: asyncio.Future[McpSession] = asyncio.get_running_loop().create_future()
         parting = asyncio.Event()
         task = asyncio.create_task(self._hold(ready, parting, timeout_s), name="mcp")
-        self._holding.add(task)
-        task.add_done_callback(self._holding.discard)
+        self._holding[task] = parting
+        task.add_done_callback(self._holding.pop)
         try:
-            self._session, self._parting = await ready, parting
+            return _Held(await ready, parting)
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -139,9 +186,3 @@ class McpLink:
         finally:
             if not ready.done():
                 ready.set_exception(OutgoingFailed("the connection was given up"))
-
-    def _drop(self) -> None:
-        """Let the session go; the next use opens another one."""
-        if self._parting is not None:
-            self._parting.set()
-        self._session = self._parting = None

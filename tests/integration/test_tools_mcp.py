@@ -220,6 +220,25 @@ async def test_a_tool_that_takes_too_long_is_given_up_once() -> None:
     assert used == 1
 
 
+async def test_one_that_takes_too_long_takes_no_other_with_it() -> None:
+    async def tools(asked: dict[str, Any]) -> web.StreamResponse:
+        if asked["method"] == "tools/list":
+            return web.json_response(
+                rpc(asked, tools=[{"name": "find", "inputSchema": {"type": "object"}}])
+            )
+        seconds = asked["params"]["arguments"]["seconds"]
+        await asyncio.sleep(seconds)
+        return web.json_response(rpc(asked, content=[{"type": "text", "text": f"{seconds}"}]))
+
+    async with running_rude(polite(tools)) as rude:
+        async with opened(Rig({"s": stored(rude.url(), timeout_s=1.0)}).box(mcp("find"))) as box:
+            slow = asyncio.create_task(use(box, "find", {"seconds": 30}))
+            await asyncio.sleep(0.6)
+            other = await use(box, "find", {"seconds": 0.7})
+    assert (await slow).failed
+    assert other == ToolAnswer("0.7")
+
+
 @pytest.mark.parametrize(
     "schema", [{"type": "string"}, {"type": "object", "properties": {"a": {"type": "no"}}}]
 )

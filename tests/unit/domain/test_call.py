@@ -24,6 +24,7 @@ from sovereign_ari.domain.call import (
     Routed,
     Stopped,
     TimedOut,
+    Unready,
     step,
 )
 from sovereign_ari.domain.records import CallStatus, EndReason
@@ -41,6 +42,7 @@ EVENTS: list[CallEvent] = [
     ConversationEnded(EndReason.ASSISTANT_HANGUP),
     HungUp(16),
     Failed("no"),
+    Unready("gone"),
     Stopped(),
     Released(),
 ]
@@ -110,6 +112,17 @@ def test_a_number_that_nobody_answers_is_refused_and_recorded(route: Route, caus
     assert taken.outcome.cause == cause
     assert taken.outcome.status is CallStatus.REJECTED
     assert taken.outcome.error == route.refusal
+
+
+def test_a_call_that_cannot_be_taken_is_rejected_before_it_is_answered() -> None:
+    taken = step(CallState.OPENING, Unready("the CRM is gone"))
+    assert taken.commands == (Command.STOP_CONVERSATION, Command.RELEASE)
+    assert taken.outcome is not None
+    assert (taken.outcome.status, taken.outcome.reason) == (
+        CallStatus.REJECTED,
+        EndReason.REJECTED,
+    )
+    assert (taken.outcome.cause, taken.outcome.error) == (NO_ANSWER, "the CRM is gone")
 
 
 def test_a_provider_fault_ends_with_error_and_a_normal_clearing() -> None:
