@@ -59,6 +59,10 @@ ALTER TABLE api_keys
 ALTER TABLE calls ALTER COLUMN dialled DROP NOT NULL;
 
 SELECT wall_off('organisations', 'id = current_organisation()');
+-- What else is there of a tenant, such as whose child it is, is not its own to change.
+REVOKE INSERT, UPDATE, DELETE ON organisations FROM sovereign_tenant;
+GRANT UPDATE (name, content_retention_days, metadata_retention_days, webhook_url, webhook_secret,
+              webhook_events, updated_at) ON organisations TO sovereign_tenant;
 SELECT wall_off('api_keys');
 SELECT wall_off('assistants');
 SELECT wall_off('phone_numbers');

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncpg
+import pytest
 
-from db.tenancy import ROLE
+from db.organisations import create_organisation
+from db.tenancy import ROLE, step_down
 
 _WITHOUT_A_WALL = """
 SELECT c.relname FROM pg_class AS c
@@ -41,3 +43,25 @@ async def test_functions_with_their_owners_rights_are_fixed_to_a_path_and_closed
 ) -> None:
     assert await connection.fetchval(_DEFINERS) > 0
     assert [row[0] for row in await connection.fetch(_OPEN_FUNCTIONS)] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE organisations SET outbound_concurrency = 10000",
+        "UPDATE organisations SET outbound_refused_prefixes = '{}'",
+        "UPDATE organisations SET parent_id = NULL",
+        "UPDATE organisations SET is_operator = true",
+        "INSERT INTO organisations (id, name) VALUES (current_organisation(), 'Mine')",
+        "DELETE FROM organisations",
+    ],
+)
+async def test_a_tenant_cannot_change_what_is_the_operators_to_say(
+    connection: asyncpg.Connection, statement: str
+) -> None:
+    tenant = await create_organisation(connection, "Bakery")
+    async with connection.transaction():
+        await step_down(connection, tenant)
+        assert await connection.execute("UPDATE organisations SET name = 'Baker'") == "UPDATE 1"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
