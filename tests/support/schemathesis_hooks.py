@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import schemathesis
@@ -12,6 +13,7 @@ from tests.support.legal_bodies import legal
 from tests.support.legal_keys import legal_key
 
 # Regular expressions that cannot backtrack without end.
+_URL = re.compile(r"(?i)https?://[^\x00-\x20]{1,1990}")  # as the document describes it
 SAFE = st.from_regex(r"[a-z]{1,12}( [a-z]{1,12})?", fullmatch=True)
 schemathesis.openapi.format("safe-regex", SAFE)
 
@@ -28,6 +30,9 @@ def map_body(context: Any, body: Any) -> Any:
     if "/tool-templates/" in context.operation.path and isinstance(body, dict):
         if isinstance(body.get("name"), str) and body["name"]:
             body = body | {"name": "hours"}  # a function without a name of its own has this one
+    if "/mcp-servers" in context.operation.path and isinstance(body, dict):
+        if isinstance(body.get("url"), str) and _URL.fullmatch(body["url"]):
+            body = body | {"url": "https://8.8.8.8/mcp"}  # a name would have to be there
     return legal(legal_key(legal_assistant(body)))
 
 
