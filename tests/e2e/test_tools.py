@@ -138,3 +138,60 @@ async def test_a_call_that_needs_a_server_that_is_gone_is_rejected(reception: Re
     events = (await reception.timeline(await reception.record(easy)))["events"]
     (event,) = (event for event in events if event["kind"] == "mcp_server_unavailable")
     assert event["detail"]["server"] == "Gone soon"
+
+
+async def test_the_caller_may_speak_while_a_tool_runs_and_still_hears_its_result(
+    reception: Reception,
+) -> None:
+    def reply(messages: list[dict[str, Any]], _tools: object) -> Any:
+        if messages[-1]["content"] == "and soon":
+            return "Noted"
+        if any("sunny" in m["content"] for m in messages if m["role"] == "tool"):
+            return "It is sunny"
+        return [ToolCall("weather")]
+
+    async with running_tools(answering({"result": "sunny"}, after_s=5.0)) as server:
+        tool = {
+            "name": "weather",
+            "description": "How the weather is",
+            "url": server.url(),
+            "message": "Looking",
+        }
+        number = await reception.number(llm_config=model(tool))
+        reception.vendor.reply = reply
+        async with reception.phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            spoken_s = await say_tones(call, "weather")
+            await hear_tones(call, "Looking", spoken_s)
+            spoken_s = await say_tones(call, "and soon")
+            await hear_tones(call, "Noted", spoken_s)
+            await hear_tones(call, "It is sunny", spoken_s, timeout_s=12)
+        assert len(server.requests) == 1
+    timeline = await reception.timeline(await reception.record(number))
+    assert timeline["turns"][1]["tool_calls"][0]["result"] == '"sunny"'
+
+
+async def test_a_tool_that_fails_is_spoken_about(reception: Reception) -> None:
+    def reply(messages: list[dict[str, Any]], _tools: object) -> Any:
+        results = [message["content"] for message in messages if message["role"] == "tool"]
+        if results:
+            failed = sum("HTTP 500" in result for result in results)
+            return f"{failed} of {len(results)} failed"
+        return [ToolCall("good"), ToolCall("bad"), ToolCall("none")]
+
+    async with (
+        running_tools(answering({"result": 1})) as good,
+        running_tools(answering({}, status=500)) as bad,
+    ):
+        tools = [
+            {"name": "good", "description": "Works", "url": good.url()},
+            {"name": "bad", "description": "Fails", "url": bad.url()},
+        ]
+        number = await reception.number(llm_config=model(*tools))
+        reception.vendor.reply = reply
+        async with reception.phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            spoken_s = await say_tones(call, "try")
+            await hear_tones(call, "1 of 3 failed", spoken_s)
