@@ -27,7 +27,7 @@ def test_blocks_that_are_null_show_the_default_and_others_themselves() -> None:
 
 
 def test_secrets_of_tools_are_left_out_and_the_stored_tools_stay_as_they_are() -> None:
-    tools = [
+    tools: list[dict[str, Any]] = [
         {"type": "function", "function": {"name": "a"}, "server": {"url": "u", "secret": SECRET}},
         {"type": "end_call"},
         {"name": "b", "description": "d", "url": "u"},

@@ -137,6 +137,15 @@ def test_a_pattern_whose_check_would_not_end_is_not_checked() -> None:
         read_answer('{"a": "1"}', {"properties": {"a": {"pattern": "^[a-z]+$"}}})
 
 
+def test_a_schema_that_asks_for_endless_work_is_given_up() -> None:
+    doubling = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
+    schema = {"$defs": {**doubling, "a40": {"required": ["never"]}}, "$ref": "#/$defs/a0"}
+    begun_s = time.monotonic()
+    with pytest.raises(Unfit, match="cannot be checked"):
+        read_answer("{}", schema)
+    assert time.monotonic() - begun_s < 10
+
+
 def test_the_script_of_the_offline_model_is_one_that_the_catalogue_takes() -> None:
     block = {"provider": "parrot", "model": "parrot-1", "script": list(PARROT_SCRIPT)}
     assert load_catalogue().validate("llm", block) == []
