@@ -191,4 +191,4 @@ async def test_the_agent_that_says_nothing_hangs_up_with_the_configured_farewell
 
 
 def _model(**fields: object) -> dict[str, object]:
-    return {"provider": "openai", "model": "gpt-5.4-mini", **fields}
+    return {"provider": "openai", "model": "gpt-5.4", **fields}
