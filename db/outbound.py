@@ -133,10 +133,10 @@ async def request_call(
     await connection.fetch(
         f"""
         WITH changed AS (
-            INSERT INTO calls (id, organisation_id, created_at, ended_at, direction, controller,
-                               caller, dialled, codec, number_id, assistant_id, assistant_name,
-                               status, end_reason, error)
-            VALUES ($1, $2, $3, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9, $10, $11)
+            INSERT INTO calls (id, organisation_id, created_at, updated_at, ended_at, direction,
+                               controller, caller, dialled, codec, number_id, assistant_id,
+                               assistant_name, status, end_reason, error)
+            VALUES ($1, $2, $3, $3, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9, $10, $11)
             {CHANGED}
         ) {NOTIFY_ALL}
         """,

@@ -92,7 +92,7 @@ async def test_a_call_is_recorded_and_tells_that_nobody_dials(
     assert is_call_id(call_id)
     assert call_id.startswith("call-outbound-")
     _, call = await api.ask("GET", f"/api/v1/calls/{call_id}")
-    assert call["ended_at"] == call["created_at"]
+    assert call["ended_at"] == call["created_at"] == call["updated_at"]
     expected = {
         "status": "failed", "end_reason": "unreachable", "error": NOT_DIALLED,
         "direction": "outbound", "caller_phone": THEM, "assistant_phone": OURS,
