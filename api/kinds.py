@@ -27,7 +27,7 @@ HTTP_URL_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://[^{_GAPS}/?#]+[^{_GAPS}]*$"
 _PUBLIC_URL_PATTERN = (
     r"^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}"
     r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}))?"
-    rf"([/?#][^{_GAPS}]*)?$"
+    rf"([/?#][^{_GAPS}\\]*)?$"
 )
 EMAIL_PATTERN = rf"^[^@{_GAPS}]+@[^@{_GAPS}]+\.[^@{_GAPS}]+$"
 

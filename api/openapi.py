@@ -124,7 +124,7 @@ def _operation(
     }
     if endpoint.deprecated:
         operation["deprecated"] = True
-    parameters = [*_path_parameters(endpoint), *_query_parameters(endpoint)]
+    parameters = [*_path_parameters(endpoint), *_query_parameters(endpoint, components)]
     if endpoint.method == "POST":
         parameters.append(_IDEMPOTENCY_KEY)
     if parameters:
@@ -230,10 +230,12 @@ def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+def _query_parameters(endpoint: Endpoint, components: Components) -> list[dict[str, Any]]:
     if endpoint.query is None:
         return []
-    described = TypeAdapter(endpoint.query).json_schema(ref_template=REF)["properties"]
+    described = components.resolve(
+        TypeAdapter(endpoint.query).json_schema(ref_template=REF)["properties"]
+    )
     return [
         {"name": name, "in": "query", "required": False, "schema": without_null(schema)}
         for name, schema in described.items()

@@ -147,8 +147,8 @@ class Components:
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         schema = adapter.json_schema(mode=mode, ref_template=REF)
         for name, part in schema.pop("$defs", {}).items():
-            self._put(name, self._resolve(part))
-        schema = dict(self._resolve(schema))
+            self._put(name, self.resolve(part))
+        schema = dict(self.resolve(schema))
         if (title := schema.get("title")) and isinstance(kind, type):
             self._put(title, schema)
             return {"$ref": REF.format(model=title)}
@@ -159,17 +159,20 @@ class Components:
         assert self.schemas.get(name, schema) == schema, f"two models are called {name}"
         self.schemas[name] = schema
 
-    def _resolve(self, schema: Any) -> Any:
+    def resolve(self, schema: Any) -> Any:
         """Put the catalogue's schemas where blocks are marked."""
         if isinstance(schema, list):
-            return [self._resolve(item) for item in schema]
+            return [self.resolve(item) for item in schema]
         if not isinstance(schema, dict):
             return schema
         if (kind := schema.get("x-catalogue")) is not None:
             return {"$ref": REF.format(model=self._block(kind))}
         if "x-byok" in schema:
             return {"type": "string", "enum": list(self._catalogue.byok_names())}
-        return {name: self._resolve(value) for name, value in schema.items()}
+        if "x-voices" in schema:
+            names = list(self._catalogue.providers_with_voices())
+            return {"type": "string", "enum": names, "default": schema["default"]}
+        return {name: self.resolve(value) for name, value in schema.items()}
 
     def _block(self, kind: str) -> str:
         """Name the component of a provider block."""
@@ -187,7 +190,7 @@ class Components:
 
     def _offer_tools(self, schema: dict[str, Any]) -> None:
         """Add `tools` to the model's block, in each of its alternatives."""
-        tools = {"type": "array", "items": self.of(TOOL, "validation"), "maxItems": 64}
+        tools = {"type": ["array", "null"], "items": self.of(TOOL, "validation"), "maxItems": 64}
         for branch in [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]:
             if "properties" in branch:
                 branch["properties"] = {**branch["properties"], "tools": tools}

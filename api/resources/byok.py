@@ -66,7 +66,7 @@ class SetByokKey(Body):
         max_length=LONGEST,
         description="The key alone, printable ASCII without spaces; for `google_vertex` the JSON"
         " document of a service account, as a text.",
-        json_schema_extra={"writeOnly": True},
+        json_schema_extra={"writeOnly": True, "pattern": r"^([!-~]+|\s*\{[\s\S]*\}\s*)$"},
     )
     verify: bool | None = Field(
         None, description="Ask the provider first, and store the key only if it takes it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import StringConstraints
+from pydantic import WithJsonSchema
 
 from api.bodies import refusal
 from api.endpoints import Endpoints
@@ -45,7 +45,7 @@ class VoiceView(View):
 class VoicesQuery(Query):
     """Whose voices."""
 
-    provider: Annotated[str, StringConstraints(max_length=64)] = LOCAL
+    provider: Annotated[str, WithJsonSchema({"x-voices": True})] = LOCAL
 
 
 @voices.add("GET", "/voices", "List voices", envelope="voices")
@@ -59,5 +59,7 @@ async def list_voices(asked: Asked, query: VoicesQuery) -> list[VoiceView]:
     found = catalogue.voices(query.provider)
     if found is None:
         known = ", ".join(catalogue.providers_with_voices())
-        raise refusal([f"provider: {query.provider!r} has no list of voices; known are {known}"])
+        raise refusal(
+            [f"provider: {query.provider[:64]!r} has no list of voices; known are {known}"]
+        )
     return [VoiceView.model_validate(voice) for voice in found]

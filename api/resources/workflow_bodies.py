@@ -79,6 +79,8 @@ def _version(value: Any) -> Any:
 NodeId = Annotated[
     str, AfterValidator(_node_id), WithJsonSchema({"type": "string", "pattern": _NODE_ID})
 ]
+# An id somewhere else in the graph: what it fails to name is said by the graph's own checks.
+NodeRef = Annotated[Line, WithJsonSchema({"type": "string", "pattern": _NODE_ID})]
 NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 
 
@@ -151,8 +153,8 @@ Node = Annotated[ConversationNode | ToolNode | TransferNode | EndNode, Field(dis
 class Edge(Body):
     """A way from one node to another, which leaves a conversation or a tool node."""
 
-    start: Line = Field(alias="from")
-    end: Line = Field(alias="to")
+    start: NodeRef = Field(alias="from")
+    end: NodeRef = Field(alias="to")
     description: NonEmpty | None = Field(
         default=None, description="When it is taken; required unless it leaves a tool node."
     )
@@ -165,7 +167,7 @@ class Definition(Body):
     example: ClassVar[Mapping[str, Any]] = DEFINITION
 
     version: Annotated[Literal[1], BeforeValidator(_version)]
-    entry_node: Line = Field(description="The id of a conversation node.")
+    entry_node: NodeRef = Field(description="The id of a conversation node.")
     global_prompt: Text | None = None
     nodes: Annotated[list[Node], Field(min_length=1, max_length=MOST_NODES), _LATER, _AS_IT_IS]
     edges: Annotated[list[Edge], Field(max_length=MOST_EDGES), _LATER, _AS_IT_IS]

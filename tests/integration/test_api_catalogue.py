@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -106,7 +107,11 @@ async def test_another_parameter_is_unknown(api: Api) -> None:
 
 
 def test_the_document_has_the_catalogues_enums() -> None:
-    schemas = build_document(all_endpoints(), CATALOGUE, "1")["components"]["schemas"]
+    document = build_document(all_endpoints(), CATALOGUE, "1")
+    (provider,) = document["paths"]["/api/v1/voices"]["get"]["parameters"]
+    assert provider["schema"]["enum"] == CATALOGUE.providers_with_voices()
+    assert provider["schema"]["default"] == "espeak"
+    schemas = document["components"]["schemas"]
     for kind in ("llm", "stt", "tts"):
         described = schemas[f"{kind.capitalize()}Config"]["oneOf"]
         names = [one["properties"]["provider"]["enum"][0] for one in described]
@@ -117,6 +122,17 @@ def test_the_document_has_the_catalogues_enums() -> None:
         if one["properties"]["provider"]["enum"] == ["deepgram"]
     )
     assert deepgram["properties"]["model"]["enum"] == ["nova-3", "nova-3-general"]
+
+
+def test_the_document_says_what_a_key_and_the_ends_of_an_edge_look_like() -> None:
+    schemas = build_document(all_endpoints(), CATALOGUE, "1")["components"]["schemas"]
+    key = schemas["SetByokKey"]["properties"]["api_key"]["pattern"]
+    fits = {"sk-1": True, '{"type":\n "service_account"}': True, "sk 1": False, "clé": False}
+    assert {text: re.search(key, text) is not None for text in fits} == fits
+    for end in ("from", "to"):
+        assert schemas["Edge"]["properties"][end]["pattern"].startswith("^[a-z]")
+    tools = [one["properties"]["tools"]["type"] for one in schemas["LlmConfig"]["oneOf"]]
+    assert tools == [["array", "null"]] * len(tools)
 
 
 def _plain(schema: Any, parts: Mapping[str, Any]) -> Any:

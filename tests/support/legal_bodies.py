@@ -24,6 +24,7 @@ from tests.support.api import CATALOGUE
 _NODES: TypeAdapter[list[Any]] = TypeAdapter(list[Node])
 _EDGES: TypeAdapter[list[Edge]] = TypeAdapter(list[Edge])
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
+_NODE_ID = re.compile(Definition.model_json_schema()["properties"]["entry_node"]["pattern"])
 _TOOLS = Draft202012Validator(TypeAdapter(list[Tool]).json_schema())
 # Where rules between fields are broken; what stands in a block has its own schema.
 _BETWEEN = re.compile(
@@ -73,6 +74,9 @@ def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
         _NODES.validate_python(graph["nodes"])
         _EDGES.validate_python(graph["edges"])
     except (InvalidRequest, ValidationError, TypeError, KeyError, ValueError):
+        return body
+    refs = [graph["entry_node"], *(edge[end] for edge in graph["edges"] for end in ("from", "to"))]
+    if not all(_NODE_ID.search(ref) for ref in refs):
         return body
     if not all(_TOOLS.is_valid(node.get("tools") or []) for node in graph["nodes"]):
         return body

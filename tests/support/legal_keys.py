@@ -16,6 +16,7 @@ from api.resources.byok import SetByokKey
 from tests.support.api import CATALOGUE
 
 _KEY = re.compile(r"[!-~]{1,1024}")
+_FORM = re.compile(SetByokKey.model_json_schema()["properties"]["api_key"]["pattern"])
 _DAY = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
 
 
@@ -32,7 +33,7 @@ def _with_a_key_of_its_provider(body: dict[str, Any]) -> dict[str, Any]:
         wanted = SetByokKey.model_validate(body)
     except ValidationError:
         return body
-    if wanted.provider not in CATALOGUE.byok_names():
+    if wanted.provider not in CATALOGUE.byok_names() or not _FORM.search(wanted.api_key):
         return body
     fits = wanted.provider != "google_vertex" and _KEY.fullmatch(wanted.api_key)
     provider = wanted.provider if fits else "openai"
