@@ -133,9 +133,9 @@ def _id(resource: Resource) -> Any:
 
 
 def _writable(resource: Resource, data: dict[str, Any]) -> dict[str, Any]:
-    """Open the envelope, and leave out what only answers have."""
+    """Open the envelope, under whichever of its names, and leave out what only answers have."""
     inside = data.get(resource.one)
-    if len(data) == 1 and isinstance(inside, dict):
+    if isinstance(inside, dict) and all(value == inside for value in data.values()):
         data = inside
         dropped = READ_ONLY | resource.shown_only
         return {key: value for key, value in data.items() if key not in dropped}
