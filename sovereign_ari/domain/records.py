@@ -109,7 +109,8 @@ class TurnRecord:
         heard_text: What of it left the PBX before an interruption; equal to `agent_text` when
             the caller let it finish.
         interrupted: Whether the caller cut the reply.
-        tool_calls: `{id, name, arguments, result}` of each tool the model called.
+        tool_calls: `{id, name, arguments, result, failed, duration_ms}` of each tool the model
+            called; `result_chars` too when the result was longer than what is kept.
         user_stopped_ms: End of the caller's speech.
         turn_ended_ms: The decision that the caller had finished.
         stt_final_ms: Last final transcript.
