@@ -16,6 +16,7 @@ from sovereign_ari.conversation.tool_results import CLOSE, GUARD, LONGEST_CHARS,
 from sovereign_ari.conversation.tool_runs import MOST_AT_ONCE
 from sovereign_ari.conversation.tools import Patience, Prepared, ToolAnswer, failure, unknown
 from sovereign_ari.conversation.unfinished import LATE
+from sovereign_ari.domain.control import Say
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.speech.base import Message, Token, ToolCall, ToolSpec
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt, hang_up_call
@@ -431,3 +432,30 @@ def test_a_late_tool_of_a_call_that_ends_is_recorded_as_unanswered() -> None:
     assert ending == Ending(EndReason.ASSISTANT_HANGUP)
     assert box.cancelled == 1
     assert "the call ended before" in it.turns[1].tool_calls[0]["result"]
+
+
+def test_hanging_up_beside_a_tool_waits_for_what_the_tool_does() -> None:
+    box = Box(2.0)
+    calls = [Token("I will book it. Bye."), FIND, hang_up_call()]
+    it, ending = converse(
+        after_the_words(6000), lambda: ToolScene(box, lambda _: calls, "book it")
+    )
+    assert ending == Ending(EndReason.ASSISTANT_HANGUP)
+    assert box.cancelled == 0
+    assert [used["failed"] for used in it.turns[1].tool_calls] == [False, False]
+
+
+def test_a_line_of_a_client_while_a_tool_runs_costs_no_result() -> None:
+    box = Box(4.0)
+
+    def respond(messages: Sequence[Message]) -> Any:
+        return "Here it is." if any("found" in r for r in results_in(messages)) else [FIND]
+
+    async def caller(it: Scene) -> None:
+        await after_the_words(1500)(it)
+        assert it.dialogue.control(Say("Please hold the line.", end_after=False))
+        await it.quiet(6000)
+
+    it, _ = converse(caller, lambda: ToolScene(box, respond, "find it"))
+    assert it.tts.said[1:] == ["Please hold the line.", "Here it is."]
+    assert len(box.begun) == 1
