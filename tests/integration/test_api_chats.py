@@ -182,10 +182,10 @@ async def test_a_model_that_fails_is_explained_and_nothing_is_stored(
 
 
 async def test_a_provider_that_this_release_cannot_use_says_so(api: Api) -> None:
-    body = {"assistant_id": await an_assistant(api, {"provider": "mistral"}), "message": "Hi"}
+    body = {"assistant_id": await an_assistant(api, {"provider": "google"}), "message": "Hi"}
     status, answer = await api.ask("POST", PATH, body)
     assert (status, answer["error"]["code"]) == (422, "provider_error")
-    assert "'mistral' cannot be used by this release" in answer["message"]
+    assert "'google' cannot be used by this release" in answer["message"]
 
 
 async def test_a_model_that_only_wants_a_tool_has_no_answer(api: Api) -> None:
