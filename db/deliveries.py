@@ -151,8 +151,8 @@ async def next_due_s(connection: asyncpg.Connection, without: Sequence[str] = ()
     return seconds
 
 
-async def read_call(connection: asyncpg.Connection, call_id: str) -> CallFacts:
-    """What a webhook says of a call that has one."""
+async def read_call(connection: asyncpg.Connection, call_id: str) -> CallFacts | None:
+    """What a webhook says of a call, None when the call was removed."""
     row = await connection.fetchrow(
         """
         SELECT c.direction, c.status, c.end_reason, c.number_id::text, c.our_number AS number,
@@ -164,7 +164,7 @@ async def read_call(connection: asyncpg.Connection, call_id: str) -> CallFacts:
         """,
         call_id,
     )
-    return CallFacts(**row)
+    return None if row is None else CallFacts(**row)
 
 
 async def finish(

@@ -102,13 +102,15 @@ async def next_due_s(connection: asyncpg.Connection, without: Sequence[str] = ()
     return seconds
 
 
-async def read_content(connection: asyncpg.Connection, report: TakenReport) -> CallContent:
-    """What was said in a call, and how it went."""
+async def read_content(connection: asyncpg.Connection, report: TakenReport) -> CallContent | None:
+    """What was said in a call, and how it went; None when the call was removed."""
     row = await connection.fetchrow(
         "SELECT answered_at, ended_at, end_reason, their_number AS person, summary"
         " FROM calls WHERE id = $1",
         report.call_id,
     )
+    if row is None:
+        return None
     said = await list_said(connection, report.organisation_id, [report.call_id])
     return CallContent(said[report.call_id], **row)
 

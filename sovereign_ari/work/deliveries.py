@@ -28,6 +28,7 @@ TAKEN_FOR_S = 20.0
 
 AT_ONCE = 64
 AT_ONCE_OF_ONE = 16
+DRAINS_WITHIN_S = 8.0  # the supervisor kills after 10 s; what is cut off is taken over
 LOGGED_CHARS = 500
 
 logger = logging.getLogger("work.webhooks")
@@ -158,7 +159,7 @@ def deliveries_queue(pool: asyncpg.Pool, http: Sends) -> Queue[TakenDelivery]:
         Deliveries(pool, http),
         most=AT_ONCE,
         most_of_one=AT_ONCE_OF_ONE,
-        drains_within_s=ATTEMPT_S + 2.0,
+        drains_within_s=DRAINS_WITHIN_S,
     )
 
 

@@ -90,6 +90,7 @@ class Queue(Generic[_J]):
                         await self._serve(connection, stop)
                 except FAULTS as error:
                     logger.warning("a queue waits for the database: %s", type(error).__name__)
+                    self._wake.clear()
                     await self._sleep(1.0, stop)
             if self._running:
                 await asyncio.wait(self._running, timeout=self._drains_within_s)

@@ -36,7 +36,7 @@ TAKEN_FOR_S = 90.0
 
 AT_ONCE = 16
 AT_ONCE_OF_ONE = 8
-DRAINS_WITHIN_S = 10.0
+DRAINS_WITHIN_S = 8.0  # as for webhooks
 
 logger = logging.getLogger("work.reports")
 
@@ -184,6 +184,8 @@ class Reports:
         else:
             async with self._pool.acquire() as connection:
                 content = await table.read_content(connection, job)
+            if content is None:
+                return False
             try:
                 result = await make(job, content)
             except ProviderError as error:

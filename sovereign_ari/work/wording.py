@@ -18,13 +18,13 @@ async def write(
 ) -> tuple[bytes, str | None] | None:
     """Write the body of a delivery, the same at each attempt, and say what signs it.
 
-    None when it can no longer be written, because the content of its call is gone.
+    None when it can no longer be written, because its call or what was said in it is gone.
     """
     call = await read_call(connection, delivery.call_id)
+    if call is None or (delivery.event == REPORT and call.erased):
+        return None
     more: dict[str, Any]
     if delivery.event == REPORT:
-        if call.erased:
-            return None
         said = await list_said(connection, delivery.organisation_id, [delivery.call_id])
         more = _report(call, messages_of(said[delivery.call_id]))
     else:

@@ -670,3 +670,50 @@ async def test_retention_erases_what_was_made_of_a_call(
     await erase_expired(connection, asyncio.Event())
     assert await pool.fetchval("SELECT count(*) FROM call_reports") == 0
     assert (await get_call(connection, owner, a_call_id())).summary is None
+
+
+async def test_a_call_that_is_removed_meanwhile_ends_its_jobs_without_a_fault(
+    pool: asyncpg.Pool, receiver: WebhookReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def removes() -> str:
+        await pool.execute("DELETE FROM calls")
+        return "Summary."
+
+    models = Scripted([removes])
+    await a_call(pool, receiver, analysis_plan=PLAN)
+    async with reporting(pool, models):
+        await until_reported(pool)
+    assert (len(models.asked), receiver.received) == (1, [])
+    assert "a job failed" not in caplog.text
+
+
+async def test_a_call_that_is_removed_during_its_report_ends_it(
+    pool: asyncpg.Pool, receiver: WebhookReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = asyncio.Event()
+    receiver.behaviours.append(stall(release))
+    await a_call(pool, receiver)
+    async with reporting(pool, Scripted()):
+        await receiver.until(1)
+        await pool.execute("DELETE FROM calls")
+        release.set()
+    assert "a job failed" not in caplog.text
+    assert await pool.fetchval("SELECT count(*) FROM webhook_attempts") == 0
+
+
+async def test_a_database_that_cuts_connections_loses_no_report(
+    pool: asyncpg.Pool, receiver: WebhookReceiver, connection: asyncpg.Connection
+) -> None:
+    async def cuts() -> str:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return "Summary."
+
+    models = Scripted([cuts, "Summary again."])
+    await a_call(pool, receiver)
+    async with reporting(pool, models, taken_for_s=1.0):
+        (report,) = await receiver.until(1)
+        await asyncio.sleep(0.1)
+    assert report.message["summary"] in ("Summary.", "Summary again.")
