@@ -33,7 +33,10 @@ EMAIL_PATTERN = rf"^[^@{_GAPS}]+@[^@{_GAPS}]+\.[^@{_GAPS}]+$"
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
+VISIBLE_PATTERN = rf"[^{_GAPS}]"
+
 IN_WORDS = {
+    VISIBLE_PATTERN: "must not be blank",
     E164_PATTERN: "is not a number in E.164 form, such as +31201234567",
     HTTP_URL_PATTERN: "is not an http or https URL",
     EMAIL_PATTERN: "is not an e-mail address",
@@ -86,7 +89,10 @@ HttpUrl = Annotated[
     ),
 ]
 Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=320)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=VISIBLE_PATTERN)]
+Spoken = Annotated[
+    str, StringConstraints(min_length=1, max_length=20_000, pattern=VISIBLE_PATTERN)
+]
 Line = Annotated[str, StringConstraints(max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=20_000)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]

@@ -49,7 +49,8 @@ everything. Create keys with `POST /keys` or `sovereign keys create`. What signs
 the message names the nearest known one. Texts hold no NUL characters; names of tools are unique
 in a list. PATCH changes only the fields it names; a config block is replaced whole; null clears.
 
-**Limits.** 100 requests per key in any 60 seconds; `X-RateLimit-*` stand on every answer.
+**Limits.** 100 requests per key in any 60 seconds, unless the operator set another number;
+`X-RateLimit-*` stand on every answer.
 
 **Errors** have one shape; clients should act on `code`. A client whose `User-Agent` begins with
 `hmsovereign-node/` gets `error` as a text, with the other keys beside it.

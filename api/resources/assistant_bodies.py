@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from api.bodies import Body, without_defaults
-from api.kinds import Email, HttpUrl, JsonObject, Line, Name, Text, Timestamp, Uuid
+from api.kinds import Email, HttpUrl, JsonObject, Line, Name, Spoken, Text, Timestamp, Uuid
 from api.parts import Catalogue
 from api.resources.speech_bodies import AnalysisPlan, SpeechConfig
 from api.views import View
@@ -54,7 +54,7 @@ class RecordingConsent(Body):
     """What a caller is asked before a recording begins."""
 
     enabled: bool
-    message: Text
+    message: Spoken
 
 
 class _Common(Body):

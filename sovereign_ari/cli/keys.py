@@ -1,4 +1,4 @@
-"""`sovereign keys`: the operator's API keys, and the master key."""
+"""`sovereign keys`: API keys, of the operator unless another tenant is named; master keys."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import typer
 
 from api.kinds import iso_ms
 from db.keys import SCOPES, KeyRecord, create_key, in_order, list_keys, revoke_key
-from db.organisations import ensure_operator_organisation
 from sovereign_ari.cli.database import database_url, opened
-from sovereign_ari.cli.resources import JSON
+from sovereign_ari.cli.resources import JSON, ORG
 from sovereign_ari.cli.rotation import rotate_master
 from sovereign_ari.cli.show import as_json
 from sovereign_ari.cli.table import table
+from sovereign_ari.cli.workbench import find_organisation
 from sovereign_ari.errors import SetupFailed
 from sovereign_ari.settings import read_settings
 
@@ -37,6 +37,7 @@ def create(
     expires: str | None = typer.Option(
         None, help="A day or a moment, e.g. 2027-01-01 or 2027-01-01T09:00:00+01:00."
     ),
+    org: str | None = ORG,
 ) -> None:
     """Make a key and print it; it is not shown again."""
     if not name.strip() or len(name) > LONGEST_NAME:
@@ -49,7 +50,7 @@ def create(
 
     async def work() -> str:
         async with opened(_url()) as connection:
-            organisation_id = await ensure_operator_organisation(connection)
+            organisation_id = await find_organisation(connection, org)
             _, key = await create_key(
                 connection,
                 organisation_id,
@@ -78,12 +79,12 @@ def _moment(text: str) -> datetime:
 
 
 @app.command("list")
-def list_(json: bool = JSON) -> None:
+def list_(org: str | None = ORG, json: bool = JSON) -> None:
     """List all keys, revoked ones too."""
 
     async def work() -> list[KeyRecord]:
         async with opened(_url()) as connection:
-            organisation_id = await ensure_operator_organisation(connection)
+            organisation_id = await find_organisation(connection, org)
             return await list_keys(connection, organisation_id)
 
     found = asyncio.run(work())
@@ -127,7 +128,10 @@ def _state(key: KeyRecord) -> str:
 
 
 @app.command()
-def revoke(key_id: str = typer.Argument(help="The id that `sovereign keys list` shows.")) -> None:
+def revoke(
+    key_id: str = typer.Argument(help="The id that `sovereign keys list` shows."),
+    org: str | None = ORG,
+) -> None:
     """Make a key useless from now on."""
     try:
         uuid.UUID(key_id)
@@ -138,7 +142,7 @@ def revoke(key_id: str = typer.Argument(help="The id that `sovereign keys list` 
 
     async def work() -> str:
         async with opened(_url()) as connection:
-            organisation_id = await ensure_operator_organisation(connection)
+            organisation_id = await find_organisation(connection, org)
             return (await revoke_key(connection, organisation_id, key_id)).name
 
     print(f"revoked {asyncio.run(work())}")

@@ -191,6 +191,19 @@ async def test_an_organisation_is_created_with_a_key_and_deleted(shell: Shell) -
     assert (await shell.run("orgs", "show", "Agency"))[0] == 1
 
 
+async def test_an_organisation_without_a_key_gets_another_from_the_operator(
+    shell: Shell,
+) -> None:
+    await shell.json("orgs", "create", "Agency")
+    [first] = (await shell.json("keys", "list", "--org", "Agency"))["keys"]
+    assert (await shell.run("keys", "revoke", first["id"]))[0] == 1
+    assert (await shell.run("keys", "revoke", first["id"], "--org", "Agency"))[0] == 0
+    code, out, _ = await shell.run("keys", "create", "again", "--org", "Agency")
+    assert (code, out.startswith("fl_live_")) == (0, True)
+    listed = (await shell.json("keys", "list", "--org", "Agency"))["keys"]
+    assert [key["state"] for key in listed] == ["valid", "revoked"]
+
+
 async def test_the_operator_says_what_an_organisation_may_call(shell: Shell) -> None:
     await shell.json("orgs", "create", "Agency")
     code, out, _ = await shell.run(
