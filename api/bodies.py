@@ -211,10 +211,9 @@ def _nearest(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
             inside = next(_models(field), None) if field is not None else None
     if inside is None:
         return ""
-    for known in (_fields(inside), getattr(inside, "aliases", {})):  # older spellings come last
-        if nearest := difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5):
-            return f"; did you mean {nearest[0]}?"
-    return ""
+    known = [*_fields(inside), *getattr(inside, "aliases", {})]
+    nearest = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def _health(path: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "operationId": "health" if path == "/health" else "api_health",
         "summary": "Say whether we work",
-        "description": "Needs no key.",
+        "description": "Asks the database. Needs no key.",
         "tags": ["System"],
         "security": [],
         "responses": {

@@ -83,7 +83,7 @@ _EXAMPLE = {
     "transport": "tls",
     "auth_username": "bakery",
     "auth_password": "correct horse battery staple",
-    "inbound_addresses": ["203.0.113.0/24"],
+    "inbound_addresses": ["in.example.com"],
     "outbound_number": "+31201234567",
 }
 
@@ -175,7 +175,7 @@ class TrunkView(View):
         "transport": "tls",
         "auth_username": "bakery",
         "username": "bakery",
-        "inbound_addresses": ["203.0.113.0/24"],
+        "inbound_addresses": ["in.example.com"],
         "outbound_number": "+31201234567",
         "is_active": True,
         "created_at": "2026-03-17T09:30:00.000Z",

@@ -27,7 +27,7 @@ from uuid import uuid4
 import asyncpg
 
 from db.migrate import migrate_database
-from db.pool import create_pool
+from db.pool import close_pool, create_pool
 
 USER = "sovereign"
 TEMPLATE = "sovereign_template"
@@ -235,4 +235,4 @@ async def fresh_pool(server: PostgresServer, *, max_size: int = 5) -> AsyncItera
         try:
             yield pool
         finally:
-            await pool.close()
+            await close_pool(pool)
