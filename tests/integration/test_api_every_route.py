@@ -103,7 +103,7 @@ def path_of(endpoint: Endpoint, ids: dict[str, str]) -> str:
     path, before = endpoint.path, endpoint.path
     for name in endpoint.parameters:
         where = before.partition(f"/{{{name}}}")[0]
-        path = path.replace(f"{{{name}}}", ids.get(where, NOBODY))
+        path = path.replace(f"{{{name}}}", "1" if name == "number" else ids.get(where, NOBODY))
     return PREFIX + path
 
 
