@@ -20,6 +20,9 @@ async def listening(
 ) -> AsyncIterator[asyncpg.Connection]:
     """Lend a connection that listens on a channel, and may be used besides.
 
+    It is broken off at the end, not given back: a server that has said its farewell may never
+    answer an UNLISTEN, and no fault of the connection may stand where a cancellation stood.
+
     Args:
         pool: Lends the connection; one of its places is taken meanwhile.
         channel: At most 63 bytes.
@@ -38,6 +41,6 @@ async def listening(
             await connection.add_listener(channel, on_payload)
             yield connection
         finally:
-            connection.remove_termination_listener(on_loss)
-            with suppress(*FAULTS):  # who returns a lost connection has nothing to clean up
-                await connection.remove_listener(channel, on_payload)
+            with suppress(asyncpg.InterfaceError):  # a lost one was taken back by the pool already
+                connection.remove_termination_listener(on_loss)
+                connection.terminate()

@@ -87,11 +87,7 @@ class Queue(Generic[_J]):
                     async with listening(
                         self._pool, CHANNEL, lambda _payload: self._wake.set()
                     ) as connection:
-                        try:
-                            await self._serve(connection, stop)
-                        except FAULTS:
-                            connection.terminate()  # it may never answer again, also to a farewell
-                            raise
+                        await self._serve(connection, stop)
                 except FAULTS as error:
                     logger.warning("a queue waits for the database: %s", type(error).__name__)
                     self._wake.clear()
