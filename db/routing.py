@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import asyncpg
 
-from sovereign_ari.domain.agent import Assistant, Config, Route, TurnTaking
-from sovereign_ari.domain.shown import SHOWN, shown_config, webhook_of
+from sovereign_ari.domain.agent import Assistant, Config, Route
+from sovereign_ari.domain.shown import SHOWN
+from sovereign_ari.domain.snapshot import Owner, snapshot
 from sovereign_ari.errors import SetupFailed
-
-DEFAULT_MAX_DURATION_S = 3600.0
 
 _ROUTE = f"""
 WITH target AS (
@@ -87,45 +85,10 @@ def _refusal(row: asyncpg.Record, dialled: str) -> str | None:
 
 
 def _assistant(row: asyncpg.Record, defaults: Mapping[str, Config]) -> Assistant:
-    speech: Mapping[str, Any] = row["speech_config"] or {}
-    autonomous = row["autonomous_silence_handling"]
-    return Assistant(
-        id=str(row["assistant_id"]),
+    owner = Owner(
         organisation_id=str(row["organisation_id"]),
-        name=row["name"],
-        first_message=row["first_message"],
-        llm=row["llm_config"] or dict(defaults["llm"]),
-        stt=row["stt_config"] or dict(defaults["stt"]),
-        tts=row["tts_config"] or dict(defaults["tts"]),
-        turn_taking=turn_taking(speech.get("turn_taking") or {}),
-        end_call_message=speech.get("end_call_message") or None,
-        max_duration_s=float(row["max_duration_seconds"] or DEFAULT_MAX_DURATION_S),
-        # With autonomous handling the seconds are those before the first check, not the end.
-        silence_timeout_s=None if autonomous else row["silence_timeout_seconds"],
+        account={name: row[name] for name in ("account_url", "account_secret", "account_events")},
         sealed_keys=dict(row["sealed_keys"]),
-        webhook=webhook_of(row, row),
-        webhook_secret=row["webhook_secret"] or row["account_secret"],
-        shown={"id": str(row["assistant_id"]), **shown_config(row, defaults)},
     )
-
-
-def turn_taking(block: Mapping[str, Any]) -> TurnTaking:
-    """Read `speech_config.turn_taking`; what it leaves out keeps its default.
-
-    A maximum that would lie below the minimum follows it.
-    """
-    default = TurnTaking()
-    minimum = float(block.get("endpointing_min_delay", default.endpointing_min_delay_s))
-    maximum = float(block.get("endpointing_max_delay", default.endpointing_max_delay_s))
-    resume = block.get("false_interruption_timeout", default.false_interruption_timeout_s)
-    return TurnTaking(
-        endpointing_min_delay_s=minimum,
-        endpointing_max_delay_s=max(minimum, maximum),
-        interruption_min_duration_s=float(
-            block.get("interruption_min_duration", default.interruption_min_duration_s)
-        ),
-        interruption_min_words=int(
-            block.get("interruption_min_words", default.interruption_min_words)
-        ),
-        false_interruption_timeout_s=None if resume is None else float(resume),
-    )
+    fields = {name: row[name] for name in (*SHOWN, "webhook_secret")}
+    return snapshot(str(row["assistant_id"]), fields, owner, defaults)

@@ -36,6 +36,38 @@ class TurnTaking:
 
 
 @dataclass(frozen=True, slots=True)
+class SilencePlan:
+    """What an assistant does about a caller who says nothing. Seconds throughout.
+
+    Attributes:
+        first_check_s: Silence of both sides before the first check.
+        interval_s: Silence before each further check, and before the goodbye.
+        max_attempts: How many checks before the goodbye.
+        messages: What the checks say, in turn; empty lets the model find the words.
+        final_message: The goodbye, None to let the model find the words.
+    """
+
+    first_check_s: float = 3.0
+    interval_s: float = 12.0
+    max_attempts: int = 3
+    messages: tuple[str, ...] = ()
+    final_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A room to be heard behind an assistant.
+
+    Attributes:
+        clip: `office`, `city`, `forest` or `crowded_room`.
+        volume: 0.05 to 1, as a share of the clip's own level.
+    """
+
+    clip: str
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
 class Assistant:
     """The snapshot of an assistant that one call runs on.
 
@@ -51,6 +83,11 @@ class Assistant:
         end_call_message: Spoken before the agent hangs up by tool, or None.
         max_duration_s: Longest call.
         silence_timeout_s: Ends a call in which neither side speaks; None never does.
+        silence: What to do about a silent caller before that; None does nothing.
+        first_message_outbound: Greeting of calls that we placed, None for `first_message`.
+        pronunciation: Pairs of what is written and what the voice is given instead.
+        background: The room behind the voice, or None.
+        end_call_phrases: What ends the call when the assistant has said it.
         sealed_keys: The organisation's own keys of vendors, by provider, as they are stored.
         webhook: Where events go: the assistant's own, else the account's; None for nowhere.
         shown: The whole configuration as webhooks show it, without secrets, with `metadata`.
@@ -69,6 +106,11 @@ class Assistant:
     end_call_message: str | None = None
     max_duration_s: float = 3600.0
     silence_timeout_s: float | None = None
+    silence: SilencePlan | None = None
+    first_message_outbound: str | None = None
+    pronunciation: tuple[tuple[str, str], ...] = ()
+    background: Background | None = None
+    end_call_phrases: tuple[str, ...] = ()
     sealed_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     webhook: Webhook | None = None
     shown: Config = field(default_factory=dict, repr=False)
