@@ -19,7 +19,7 @@ DEFAULTS = {kind: {"provider": f"any {kind}"} for kind in ("llm", "stt", "tts")}
 
 
 def fields(**given: Any) -> dict[str, Any]:
-    return {name: None for name in SHOWN} | {"name": "Reception", "webhook_secret": None} | given
+    return dict.fromkeys(SHOWN) | {"name": "Reception", "webhook_secret": None} | given
 
 
 def test_all_of_speech_config_reaches_the_call() -> None:
