@@ -10,20 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from sovereign_ari.conversation.answering import Answering, ReplyEvents
 from sovereign_ari.conversation.apology import apologise
 from sovereign_ari.conversation.ears import Ears
 from sovereign_ari.conversation.filler import FillerClock, lines_for
-from sovereign_ari.conversation.history import History
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.orders import Order, Orders
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.sentences import speakable
-from sovereign_ari.conversation.terms import FAREWELL, TIME_IS_UP, Ending, Providers, Reporting
-from sovereign_ari.conversation.thinking import Thinker
+from sovereign_ari.conversation.terms import TIME_IS_UP, Ending, Providers, Reporting
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
-from sovereign_ari.conversation.turn_log import TurnBook
-from sovereign_ari.conversation.unfinished import LATE, UnfinishedTools
-from sovereign_ari.conversation.voice import Speech
+from sovereign_ari.conversation.unfinished import LATE
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
 from sovereign_ari.domain.ids import CallId
@@ -71,20 +68,13 @@ class Dialogue:
         self._tools = ToolRuns(
             assistant.llm.get("tools") or (), providers.tools, self._clock, self._on_tool_done
         )
-        self._thinker = Thinker(providers.llm, self._tools, self._clock)
+        self._agent = Answering(call_id, assistant, providers, mouth, reporting, self._tools)
+        self._events = ReplyEvents(self._on_reply_end, self._on_closing)
         self._filler = FillerClock(self._tools.patience, lines_for(assistant))
         self._turns = TurnTaker(assistant.turn_taking, self._clock(), assistant.silence_timeout_s)
-        self._history = History(assistant.llm.get("messages") or ())
-        self._book = TurnBook(call_id, providers, mouth, reporting)
-        self._unfinished = UnfinishedTools(self._history, self._book)
         self._orders = Orders()
-        self._reply: Reply | None = None
-        self._reply_task: asyncio.Task[ReplyEnd] | None = None
         self._closing = False
         self._apologising = False
-        self._line: str | None = None  # what the latest reply says, unless the model does
-        self._cut_off: Reply | None = None  # what may be said again
-        self._repeated = False
         self._stt_final_s: float | None = None
         self._flush_sent_s = 0.0
         self._last_frame_s = self._clock()
@@ -95,8 +85,8 @@ class Dialogue:
 
     def answered(self) -> None:
         """Note that the caller hears us from now on: the origin of all offsets."""
-        self._book.answered_s = self._last_frame_s = self._clock()
-        if self._reply is None:
+        self._agent.book.answered_s = self._last_frame_s = self._clock()
+        if self._agent.reply is None:
             self._turns.agent_ended(self._last_frame_s)
 
     def hear(self, frame: bytes, now_s: float) -> None:
@@ -108,7 +98,7 @@ class Dialogue:
 
     def tick(self, now_s: float) -> None:
         """Let time pass; to be called a few times a second, audio or not."""
-        if self._closing or self._book.answered_s is None:
+        if self._closing or self._agent.book.answered_s is None:
             return
         while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
@@ -135,7 +125,7 @@ class Dialogue:
         Something to be said cuts what the model says, is said behind other such lines, and waits
         for a caller who speaks, unless it is the last word.
         """
-        if self._closing or self._book.answered_s is None or self._orders.end_the_call:
+        if self._closing or self._agent.book.answered_s is None or self._orders.end_the_call:
             return False
         match command:
             case EndCall(message=message):
@@ -146,7 +136,7 @@ class Dialogue:
             case InjectContext(content=content, trigger_response=trigger_response):
                 if trigger_response:
                     self._make_way()
-                self._history.add_context(content)
+                self._agent.history.add_context(content)
                 if trigger_response:
                     self._give_order(Order(None))
         return True
@@ -159,20 +149,17 @@ class Dialogue:
         self._over = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._tools.group = self._tasks
+                self._tools.group = self._agent.group = self._tasks
                 listening = self._tasks.create_task(self._listen(), name="listen")
                 if greeting := (self._assistant.first_message or "").strip():
                     self._begin(None, greeting)
                 ending = await self._over
                 listening.cancel()
                 self._tools.close()
-                if self._reply_task is not None:
-                    self._reply_task.cancel()
+                self._agent.stop()
         finally:
             self._closing = True
-            self._cut()
-            self._unfinished.give_up()
-            self._keep_unanswered_words()
+            self._agent.close(self._turns.take_text())
         return ending
 
     # What the listener and the reply tell the dialogue.
@@ -196,13 +183,8 @@ class Dialogue:
             )
         )
 
-    def _on_reply_end(self, end: ReplyEnd) -> None:
+    def _on_reply_end(self, reply: Reply, end: ReplyEnd) -> None:
         """Take the end of a reply that nobody cut."""
-        reply = self._reply
-        assert reply is not None
-        if end.error is not None:
-            reply.log.error = f"{end.error.code}: {end.error}"
-        self._settle(reply)
         if end.error is not None:
             self._fail(end.error, voice_works=not reply.speech.failed)
             return
@@ -216,7 +198,7 @@ class Dialogue:
 
     def _on_tool_done(self, run: ToolRun) -> None:
         """Let the model say what it makes of a result whose reply was cut."""
-        if self._unfinished.finish(run) and not self._orders.waiting:
+        if self._agent.take_late_result(run) and not self._orders.waiting:
             self._orders.add(Order(None, hint=LATE))
             self._obey()
 
@@ -224,7 +206,7 @@ class Dialogue:
         """Say something to a caller who has waited for a tool for too long."""
         if self._tools.running:
             self._turns.keep_waiting(now_s)
-        reply = self._reply
+        reply = self._agent.reply
         quiet = not self._turns.caller_has_floor and (reply is None or reply.is_quiet)
         line = self._filler.due(now_s, waiting=self._tools.need_filler, quiet=quiet)
         if line is not None and reply is not None:
@@ -242,13 +224,13 @@ class Dialogue:
 
     def _make_way(self) -> None:
         """Cut what the model says; what clients told us to say is said to its end."""
-        if self._reply is not None and not self._orders.obeying:
-            self._cut()
+        if self._agent.reply is not None and not self._agent.obeys:
+            self._agent.cut()
             self._turns.agent_ended(self._clock())
 
     def _obey(self) -> None:
         """Say what was ordered, as soon as its time has come."""
-        if self._closing or self._reply is not None:
+        if self._closing or self._agent.reply is not None:
             return
         order = self._orders.next(caller_speaks=self._turns.caller_has_floor)
         if order is None:
@@ -257,8 +239,8 @@ class Dialogue:
             self._close(order.line, EndReason.ASSISTANT_HANGUP)
             return
         if order.hint:
-            self._history.add_context(order.hint)
-        self._begin(None, order.line)
+            self._agent.history.add_context(order.hint)
+        self._begin(None, order.line, ordered=order.line is not None)
 
     # Decisions.
 
@@ -271,10 +253,10 @@ class Dialogue:
                     self._mouth.resume()
                     self._reporting.note("false_interruption", {})
                 case Decision.INTERRUPT:
-                    self._cut_off = self._reply
-                    self._cut()
+                    self._agent.cut(may_be_repeated=True)
                 case Decision.REPEAT:
-                    self._repeat()
+                    if not self._orders.waiting and self._agent.repeat(self._events):
+                        self._turns.agent_began()
                 case Decision.FLUSH:
                     self._flush_sent_s = self._clock()
                     self._ears.flush()
@@ -285,47 +267,15 @@ class Dialogue:
         self._obey()
 
     def _answer(self, turn: EndTurn) -> None:
-        self._cut()
-        self._history.add_user(turn.text)
-        self._repeated = False
+        self._agent.cut()
         order = self._orders.next(caller_speaks=False)
-        self._begin(turn, order.line if order else None)
+        line = order.line if order else None
+        self._begin(turn, line, ordered=line is not None)
 
-    def _repeat(self) -> None:
-        """Say again what a noise cut off: only once, for the noise may go on."""
-        reply, self._cut_off = self._cut_off, None
-        if reply is None or self._repeated or self._orders.waiting:
-            return
-        self._repeated = True
-        thought, heard = reply.log.thought, reply.speech.heard
-        said_all = heard and thought.complete and heard == thought.text.strip()
-        if said_all or self._unfinished.any_of(thought):  # a result makes the model go on
-            return
-        if heard:
-            self._history.forget_saying(heard)
-        self._begin(None, self._line)
-
-    def _begin(self, turn: EndTurn | None, line: str | None) -> None:
+    def _begin(self, turn: EndTurn | None, line: str | None, *, ordered: bool = False) -> None:
         """Start a reply: to a turn of the caller, or with a line of our own."""
-        assert self._tasks is not None
-        entry = self._book.begin(turn, self._stt_final_s)
-        self._line = line
-        speech = Speech(self._providers.tts, self._mouth, self._clock)
-        self._mouth.resume()
         self._turns.agent_began()
-        self._reply = Reply(entry, speech, self._thinker, self._on_closing)
-        self._book.report(entry, speech)
-        self._reply_task = self._tasks.create_task(
-            self._reply.run(
-                self._history.messages, line, self._assistant.end_call_message or FAREWELL
-            ),
-            name="reply",
-        )
-        self._reply_task.add_done_callback(self._reply_done)
-
-    def _reply_done(self, task: asyncio.Task[ReplyEnd]) -> None:
-        if not task.cancelled() and task is self._reply_task and task.exception() is None:
-            self._on_reply_end(task.result())
+        self._agent.begin(turn, line, self._events, stt_final_s=self._stt_final_s, ordered=ordered)
 
     def _on_closing(self) -> None:
         """Note that the model hangs up: the farewell is not to be interrupted."""
@@ -336,13 +286,12 @@ class Dialogue:
         """Stop talking, say a last line, if there is one, and end."""
         if self._closing:
             return
-        self._cut()
+        self._agent.cut()
         self._closing = True
-        self._keep_unanswered_words()
+        self._agent.keep_unanswered(self._turns.take_text())
         if line:
             self._begin(None, line)
-            assert self._reply is not None
-            self._reply.reason = reason
+            self._agent.end_with(reason)
         else:
             self._finish(Ending(reason))
 
@@ -354,9 +303,9 @@ class Dialogue:
         self._apologising = True
         log.warning("provider failed: %s: %s", error.code, error)
         self._reporting.note("provider_fault", {"code": error.code, "message": str(error)})
-        self._cut()
+        self._agent.cut()
         self._closing = True
-        self._keep_unanswered_words()
+        self._agent.keep_unanswered(self._turns.take_text())
         ending = Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}")
         words = apologise(self._providers, self._mouth, self._clock, voice_works=voice_works)
         apology = self._tasks.create_task(words, name="apology")
@@ -366,33 +315,3 @@ class Dialogue:
         assert self._over is not None
         if not self._over.done():
             self._over.set_result(ending)
-
-    # The reply in progress.
-
-    def _cut(self) -> None:
-        """End the reply in progress, if there is one, with what was heard of it."""
-        reply, task = self._reply, self._reply_task
-        if reply is None:
-            return
-        reply.log.interrupted = True
-        reply.speech.cut()
-        if task is not None:
-            task.cancel()
-        self._settle(reply)
-
-    def _settle(self, reply: Reply) -> None:
-        """Keep a reply, finished or cut, in history and in the record."""
-        self._reply = None
-        self._reply_task = None
-        self._orders.obeying = False
-        reply.log.reply_ended_s = self._mouth.last_sent_s
-        self._history.add_reply(reply.log.thought, reply.speech.heard)
-        self._book.report(reply.log, reply.speech)
-        self._unfinished.add(reply.log)
-
-    def _keep_unanswered_words(self) -> None:
-        """Record what the caller said that nobody will answer."""
-        if not (text := self._turns.text):
-            return
-        self._turns.forget()
-        self._book.report(self._book.open(text), None)

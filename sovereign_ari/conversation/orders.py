@@ -22,15 +22,10 @@ class Order:
 
 
 class Orders:
-    """First come, first said. Few wait: a call takes ten commands a minute.
-
-    Attributes:
-        obeying: Whether the reply in progress is an ordered line, which no later order cuts.
-    """
+    """First come, first said. Few wait: a call takes ten commands a minute."""
 
     def __init__(self) -> None:
         self._waiting: deque[Order] = deque()
-        self.obeying = False
 
     @property
     def waiting(self) -> bool:
@@ -50,6 +45,4 @@ class Orders:
         """Take the order whose time has come; only a last word is said while the caller speaks."""
         if not self._waiting or (caller_speaks and not self._waiting[0].ends):
             return None
-        order = self._waiting.popleft()
-        self.obeying = order.line is not None
-        return order
+        return self._waiting.popleft()

@@ -108,6 +108,13 @@ class TurnTaker:
         """What the caller said since the last turn ended, as far as it is recognised."""
         return " ".join([*self._finals, self._partial]).strip()
 
+    def take_text(self) -> str:
+        """Say and forget what the caller said since the last turn ended."""
+        text = self.text
+        if text:
+            self.forget()
+        return text
+
     @property
     def caller_has_floor(self) -> bool:
         """Whether the caller began something that may yet become a turn."""

@@ -1,0 +1,197 @@
+"""The agent's side of a conversation: one reply at a time, and what was heard of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sovereign_ari.conversation.history import History
+from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.reply import Reply, ReplyEnd
+from sovereign_ari.conversation.terms import FAREWELL, Providers, Reporting
+from sovereign_ari.conversation.thinking import Thinker
+from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
+from sovereign_ari.conversation.turn_log import TurnBook
+from sovereign_ari.conversation.unfinished import UnfinishedTools
+from sovereign_ari.conversation.voice import Speech
+from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.turn import EndTurn
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEvents:
+    """Whom a reply tells that nobody cut.
+
+    Attributes:
+        ended: Called once its end is in history and record; not when it was cut.
+        closing: Called when the model has decided to hang up, before the farewell.
+    """
+
+    ended: Callable[[Reply, ReplyEnd], None]
+    closing: Callable[[], None]
+
+
+class Answering:
+    """Makes replies, and keeps what became of them in history and record.
+
+    A reply that is cut is settled at once: when `cut` returns, the words that were heard stand in
+    the history.
+
+    Args:
+        call_id: For the records.
+        assistant: Whom to be.
+        providers: With whose help.
+        mouth: Outgoing audio.
+        reporting: Whom to tell.
+        tools: What the model may have done.
+
+    Attributes:
+        history: What the model is told.
+        book: The records of turns.
+        group: Where the tasks of replies run; to be set before the first.
+        reply: The reply in progress, if there is one.
+    """
+
+    def __init__(
+        self,
+        call_id: CallId,
+        assistant: Assistant,
+        providers: Providers,
+        mouth: Mouth,
+        reporting: Reporting,
+        tools: ToolRuns,
+    ) -> None:
+        self._providers = providers
+        self._mouth = mouth
+        self._clock = reporting.clock
+        self._farewell = assistant.end_call_message or FAREWELL
+        self._thinker = Thinker(providers.llm, tools, reporting.clock)
+        self.history = History(assistant.llm.get("messages") or ())
+        self.book = TurnBook(call_id, providers, mouth, reporting)
+        self.group: asyncio.TaskGroup | None = None
+        self.reply: Reply | None = None
+        self._unfinished = UnfinishedTools(self.history, self.book)
+        self._task: asyncio.Task[ReplyEnd] | None = None
+        self._ordered = False
+        self._line: str | None = None  # what the latest reply says, unless the model does
+        self._cut_off: Reply | None = None  # what may be said again
+        self._repeated = False
+
+    @property
+    def obeys(self) -> bool:
+        """Whether the reply in progress is an ordered line, which no later order cuts."""
+        return self.reply is not None and self._ordered
+
+    def begin(
+        self,
+        turn: EndTurn | None,
+        line: str | None,
+        events: ReplyEvents,
+        *,
+        stt_final_s: float | None = None,
+        ordered: bool = False,
+    ) -> None:
+        """Start a reply: to a turn of the caller, or with a line of our own.
+
+        Args:
+            turn: What it answers.
+            line: What it says; None lets the model find the words.
+            events: Whom it tells.
+            stt_final_s: When the last final transcript came.
+            ordered: Whether a client of the API wants it said.
+        """
+        assert self.group is not None
+        if turn is not None:
+            self.history.add_user(turn.text)
+            self._repeated = False
+        entry = self.book.begin(turn, stt_final_s)
+        self._line, self._ordered = line, ordered
+        speech = Speech(self._providers.tts, self._mouth, self._clock)
+        self._mouth.resume()
+        self.reply = Reply(entry, speech, self._thinker, events.closing)
+        self.book.report(entry, speech)
+        self._task = self.group.create_task(
+            self.reply.run(self.history.messages, line, self._farewell), name="reply"
+        )
+        self._task.add_done_callback(lambda task: self._done(task, events.ended))
+
+    def _done(
+        self, task: asyncio.Task[ReplyEnd], ended: Callable[[Reply, ReplyEnd], None]
+    ) -> None:
+        if task.cancelled() or task is not self._task or task.exception() is not None:
+            return
+        reply, end = self.reply, task.result()
+        assert reply is not None
+        if end.error is not None:
+            reply.log.error = f"{end.error.code}: {end.error}"
+        self._settle(reply)
+        ended(reply, end)
+
+    def end_with(self, reason: EndReason) -> None:
+        """Have the call end after the reply in progress."""
+        assert self.reply is not None
+        self.reply.reason = reason
+
+    def cut(self, *, may_be_repeated: bool = False) -> None:
+        """End the reply in progress, if there is one, with what was heard of it."""
+        reply, task = self.reply, self._task
+        if may_be_repeated:
+            self._cut_off = reply
+        if reply is None:
+            return
+        reply.log.interrupted = True
+        reply.speech.cut()
+        if task is not None:
+            task.cancel()
+        self._settle(reply)
+
+    def _settle(self, reply: Reply) -> None:
+        """Keep a reply, finished or cut, in history and in the record."""
+        self.reply = None
+        self._task = None
+        reply.log.reply_ended_s = self._mouth.last_sent_s
+        self.history.add_reply(reply.log.thought, reply.speech.heard)
+        self.book.report(reply.log, reply.speech)
+        self._unfinished.add(reply.log)
+
+    def repeat(self, events: ReplyEvents) -> bool:
+        """Say again what a noise cut off: only once, for the noise may go on."""
+        reply, self._cut_off = self._cut_off, None
+        if reply is None or self._repeated:
+            return False
+        self._repeated = True
+        thought, heard = reply.log.thought, reply.speech.heard
+        said_all = heard and thought.complete and heard == thought.text.strip()
+        if said_all or self._unfinished.any_of(thought):  # a result makes the model go on
+            return False
+        if heard:
+            self.history.forget_saying(heard)
+        self.begin(None, self._line, events)
+        return True
+
+    def take_late_result(self, run: ToolRun) -> bool:
+        """Keep the result of a tool; True when the model is to say what it makes of it."""
+        return self._unfinished.finish(run)
+
+    def stop(self) -> None:
+        """Cancel the reply in progress; `close` settles it."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def close(self, unanswered: str) -> None:
+        """Record what is left when the conversation is over.
+
+        Args:
+            unanswered: What the caller said that nobody will answer.
+        """
+        self.cut()
+        self._unfinished.give_up()
+        self.keep_unanswered(unanswered)
+
+    def keep_unanswered(self, text: str) -> None:
+        """Record what the caller said that nobody will answer, if that is anything."""
+        if text:
+            self.book.report(self.book.open(text), None)
