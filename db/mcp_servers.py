@@ -68,25 +68,6 @@ async def update_server(
         raise _taken(values) from error
 
 
-async def sealed_headers(
-    connection: asyncpg.Connection, organisation_id: str, server_id: str
-) -> bytes | None:
-    """Read the sealed headers of a server, a JSON object; None when it has none.
-
-    Raises:
-        NotFound: If the tenant has no such server.
-    """
-    row = await connection.fetchrow(
-        "SELECT headers FROM mcp_servers WHERE organisation_id = $1 AND id = $2",
-        organisation_id,
-        server_id,
-    )
-    if row is None:
-        raise MCP_SERVERS.missing(server_id)
-    sealed: bytes | None = row["headers"]
-    return sealed
-
-
 async def servers_of(
     connection: asyncpg.Connection, organisation_id: str, server_ids: Sequence[str]
 ) -> list[tuple[McpServerRecord, bytes | None]]:

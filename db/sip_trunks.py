@@ -43,25 +43,6 @@ def bound_to(organisation_id: str, trunk_id: str) -> str:
     return f"sip_trunk:{organisation_id}:{trunk_id}"
 
 
-async def sealed_password(
-    connection: asyncpg.Connection, organisation_id: str, trunk_id: str
-) -> bytes | None:
-    """Read the sealed password of a trunk, None when it has none.
-
-    Raises:
-        NotFound: If the tenant has no such trunk.
-    """
-    row = await connection.fetchrow(
-        "SELECT auth_password FROM sip_trunks WHERE organisation_id = $1 AND id = $2",
-        organisation_id,
-        trunk_id,
-    )
-    if row is None:
-        raise TRUNKS.missing(trunk_id)
-    sealed: bytes | None = row["auth_password"]
-    return sealed
-
-
 async def delete_trunk(
     connection: asyncpg.Connection, organisation_id: str, trunk_id: str
 ) -> None:

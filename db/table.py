@@ -100,6 +100,25 @@ class Table(Generic[_Record]):
             raise self.missing(row_id, param=param)
         return self.read(row)
 
+    async def sealed(
+        self, connection: asyncpg.Connection, organisation_id: str, row_id: str, column: str
+    ) -> bytes | None:
+        """Read a sealed secret that the record does not show; None when there is none.
+
+        Raises:
+            NotFound: If the tenant has no such row.
+        """
+        (name,) = self._checked({column: None})
+        row = await connection.fetchrow(
+            f"SELECT {name} FROM {self._name} WHERE organisation_id = $1 AND id = $2",
+            organisation_id,
+            row_id,
+        )
+        if row is None:
+            raise self.missing(row_id)
+        sealed: bytes | None = row[name]
+        return sealed
+
     async def list(self, connection: asyncpg.Connection, organisation_id: str) -> list[_Record]:
         """All rows of a tenant, newest first."""
         rows = await connection.fetch(

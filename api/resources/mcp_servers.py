@@ -165,7 +165,7 @@ async def test_mcp_server(
     async with asked.tenant() as connection:
         place = (connection, asked.organisation_id, mcp_server_id)
         stored = await table.MCP_SERVERS.get(*place)
-        sealed = await table.sealed_headers(*place)
+        sealed = await table.MCP_SERVERS.sealed(*place, "headers")
     begun_s = time.monotonic()
     try:
         server = McpServer(

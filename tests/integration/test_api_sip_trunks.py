@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.sip_trunks import bound_to, sealed_password
+from db.sip_trunks import TRUNKS, bound_to
 from tests.support.api import VAULT, Api, running_api
 
 PATH = "/api/v1/sip-trunks"
@@ -103,12 +103,12 @@ async def test_a_password_is_sealed_and_never_shown(
     assert "password" not in shown
     assert SECRET not in shown
     async with api.pool.acquire() as connection:
-        sealed = await sealed_password(connection, api.organisation_id, trunk["id"])
+        place = (api.organisation_id, trunk["id"])
+        sealed = await TRUNKS.sealed(connection, *place, "auth_password")
         assert sealed is not None
-        place = bound_to(api.organisation_id, trunk["id"])
-        assert VAULT.open(sealed, place).decode() == SECRET + "2"
+        assert VAULT.open(sealed, bound_to(*place)).decode() == SECRET + "2"
         await api.ask("PATCH", f"{PATH}/{trunk['id']}", {"auth_password": None})
-        assert await sealed_password(connection, api.organisation_id, trunk["id"]) is None
+        assert await TRUNKS.sealed(connection, *place, "auth_password") is None
 
 
 async def test_the_trunk_of_an_older_sdk_is_kept_whole(api: Api) -> None:
