@@ -28,6 +28,16 @@ class View(BaseModel):
         return cast("Self", _blank(cls).model_copy(update=values))
 
 
+class Pagination(BaseModel):
+    """Where a page stands in the whole. `total` is exact."""
+
+    example: ClassVar[Mapping[str, Any]] = {"total": 1, "limit": 100, "offset": 0}
+
+    total: int
+    limit: int
+    offset: int
+
+
 @cache
 def _blank(view: type[View]) -> View:
     return view.model_construct()

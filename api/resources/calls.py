@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
 from api.parts import Asked
 from api.queries import WHOLE, From, Query, Until
 from api.resources.timeline import TimelineView
-from api.views import View
+from api.views import Pagination, View
 from db import calls as table
 from db.call_counts import CallFilter
 from db.turns import Said, list_notes, list_said, list_turns
@@ -168,20 +168,12 @@ def messages_of(said: Sequence[Said]) -> list[Message]:
     return messages
 
 
-class Pagination(BaseModel):
-    """Where a page stands in the whole. `total` is exact."""
-
-    total: int
-    limit: int
-    offset: int
-
-
 class CallPage(View):
     """One page of calls, newest first, as they were at one moment."""
 
     example: ClassVar[Mapping[str, Any]] = {
         "calls": [CallView.example],
-        "pagination": {"total": 1, "limit": 100, "offset": 0},
+        "pagination": Pagination.example,
     }
 
     calls: list[CallView]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
 from api.parts import Asked
 from api.queries import WHOLE, From, Query, Until
-from api.views import View
+from api.views import Pagination, View
 from db import usage as table
 
 usage = Endpoints("Usage")
@@ -47,7 +47,6 @@ _SUMS: dict[str, Any] = {
     "total_minutes": 3.12,
     "total_cost": 0.2182,
 }
-_PAGE: dict[str, Any] = {"total": 1, "limit": 100, "offset": 0}
 
 
 class UsageLog(View):
@@ -109,29 +108,19 @@ class UsageSummary(View):
         )
 
 
-class UsagePagination(BaseModel):
-    """Where a page stands in the whole."""
-
-    example: ClassVar[Mapping[str, Any]] = _PAGE
-
-    total: int
-    limit: int
-    offset: int
-
-
 class UsagePage(View):
     """One page, newest first; `usage` is the older name of `logs`."""
 
     example: ClassVar[Mapping[str, Any]] = {
         "logs": [_LOG],
         "usage": [_LOG],
-        "pagination": _PAGE,
+        "pagination": Pagination.example,
         "summary": _SUMS,
     }
 
     logs: list[UsageLog]
     usage: list[UsageLog]
-    pagination: UsagePagination
+    pagination: Pagination
     summary: UsageSummary
 
 
@@ -147,6 +136,6 @@ async def list_usage(asked: Asked, query: UsageQuery) -> UsagePage:
     return UsagePage(
         logs=logs,
         usage=logs,
-        pagination=UsagePagination(total=sums.calls, limit=query.limit, offset=query.offset),
+        pagination=Pagination(total=sums.calls, limit=query.limit, offset=query.offset),
         summary=UsageSummary.of(sums, asked.parts.price_per_minute),
     )
