@@ -62,9 +62,6 @@ SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interp
 HEARTBEAT_S = 2.0
 JOURNAL_CLOSES_WITHIN_S = 5.0
 
-_NO_WRITES_NOW = (asyncpg.ReadOnlySQLTransactionError, asyncpg.TransactionRollbackError)
-"""What PostgreSQL says during a fail-over, and to one of two who wait for each other."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -112,9 +109,10 @@ async def run_controller(settings: Settings) -> None:
         stack.callback(pacer.stop)
         writer = JournalWriter(lambda entries: _write(pool, entries))
         vault = opening_vault(settings.master_keys)
-        http = OutgoingHttp(_policy(settings))
+        policy = _policy(settings)
+        http = OutgoingHttp(policy)
         stack.push_async_callback(http.close)
-        tools = call_tools(pool, vault, http, _policy(settings), _patience(settings))
+        tools = call_tools(pool, vault, http, policy, _patience(settings))
         stack.push_async_callback(tools.close)
 
         services = CallServices(
@@ -244,7 +242,7 @@ async def _write(pool: asyncpg.Pool, entries: Sequence[JournalEntry]) -> None:
     try:
         async with pool.acquire() as connection:
             await write_entries(connection, entries)
-    except (*UNAVAILABLE, *_NO_WRITES_NOW) as error:
+    except UNAVAILABLE as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
     except (asyncpg.PostgresError, ValueError, TypeError) as error:
         raise Bug(f"{type(error).__name__}: {error}") from error

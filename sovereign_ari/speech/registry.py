@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -71,8 +72,9 @@ class Elsewhere:
 _DIALECTS = {"mistral": MISTRAL, "xai": XAI}
 
 
+@cache
 def load_catalogue() -> Catalogue:
-    """Read the catalogue that ships with this package."""
+    """Read the catalogue that ships with this package, once."""
     text = resources.files("sovereign_ari.speech").joinpath("catalogue.json").read_text("utf-8")
     return Catalogue(json.loads(text))
 
