@@ -11,8 +11,6 @@ import asyncpg
 
 from sovereign_ari.domain.ids import CallId
 
-_PAST = "interval '1 day'"
-
 
 @dataclass(frozen=True, slots=True)
 class WebCallTicket:
@@ -36,13 +34,7 @@ class WebCallTicket:
 async def add_ticket(
     connection: asyncpg.Connection, organisation_id: str, ticket: WebCallTicket
 ) -> None:
-    """Store a ticket, and drop those of the tenant that expired more than a day ago."""
-    await connection.execute(
-        "DELETE FROM web_calls"
-        f" WHERE organisation_id = $1 AND expires_at < $2::timestamptz - {_PAST}",
-        organisation_id,
-        ticket.expires_at,
-    )
+    """Store a ticket; the worker drops it when it is long out of use."""
     await connection.execute(
         """
         INSERT INTO web_calls

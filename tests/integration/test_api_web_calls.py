@@ -198,14 +198,6 @@ async def test_a_host_that_is_none_is_refused(api: Api) -> None:
     assert answer["error"]["param"] == "Host"
 
 
-async def test_old_tickets_are_dropped(api: Api) -> None:
-    await api.ask("POST", PATH, {"assistant": OWN})
-    async with api.pool.acquire() as connection:
-        await connection.execute("UPDATE web_calls SET expires_at = now() - interval '2 days'")
-    _, made = await api.ask("POST", PATH, {"assistant": OWN})
-    assert [row["call_id"] for row in await tickets(api)] == [made["call_id"]]
-
-
 async def test_a_server_of_ones_own_is_an_outgoing_address(api: Api, pool: asyncpg.Pool) -> None:
     own = {"provider": "openai_compatible", "model": "m", "base_url": "http://10.0.0.5:8000/v1"}
     wyoming = {"provider": "wyoming", "uri": "tcp://10.0.0.5:10300"}
