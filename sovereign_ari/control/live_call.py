@@ -203,7 +203,7 @@ class LiveCall:
         self._tools = self._services.tools.for_call(
             self._subject(self._route), assistant, self.note, NoTransfers()
         )
-        providers = self._services.providers.for_assistant(assistant)
+        providers = self._services.providers.for_assistant(assistant, self.note)
         self._dialogue = Dialogue(
             self.id,
             assistant,

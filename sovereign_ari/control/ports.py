@@ -41,11 +41,12 @@ class Directory(Protocol):
 class ProviderSource(Protocol):
     """Makes the providers of an assistant."""
 
-    def for_assistant(self, assistant: Assistant) -> Providers:
-        """Choose them by the assistant's configuration.
+    def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
+        """Choose them by the assistant's configuration; one that cannot work fails when used.
 
-        Raises:
-            ProviderRefused: If one cannot work as configured, e.g. without a key.
+        Args:
+            assistant: Who speaks.
+            note: Told of retries and fall-backs.
         """
 
 

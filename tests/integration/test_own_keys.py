@@ -20,6 +20,7 @@ from sovereign_ari.errors import ProviderRefused
 from sovereign_ari.media.pcm import PCM_16K
 from sovereign_ari.speech.base import Message
 from sovereign_ari.speech.registry import ProviderRegistry
+from sovereign_ari.speech.resilience.notes import unnoted
 from sovereign_ari.vault import Vault
 from tests.support.controller_world import world
 from tests.support.fake_ari import until
@@ -68,7 +69,7 @@ async def an_organisation_with(
 
 async def converse(providers: CallProviders, assistant: Assistant) -> None:
     """Use all three providers once."""
-    made = providers.for_assistant(assistant)
+    made = providers.for_assistant(assistant, unnoted)
     async for _ in made.llm.reply([Message("user", "Hello")], []):
         pass
     async for _ in made.tts.speak("Hello"):

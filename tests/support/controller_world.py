@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sovereign_ari.control.controller import Controller
-from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.ports import CallServices, Note
 from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.records import (
@@ -112,7 +112,7 @@ class World:
             raise self.route_fault
         return Route("o", None, self.assistant)
 
-    def for_assistant(self, assistant: Assistant) -> Providers:
+    def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
         return Providers(self.stt, self.llm, self.tts, b"", PCM_8K)
 
     def of(self, kind: type[Any]) -> list[Any]:
