@@ -10,7 +10,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.support.postgres import (
     PostgresServer,
@@ -18,19 +17,6 @@ from tests.support.postgres import (
     fresh_pool,
     run_migrated_server,
 )
-
-
-class ByServer(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
-    """Files are handed out whole, and all of e2e to one worker: one product serves it."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return "e2e" if path.startswith("tests/e2e/") else path
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
-    return ByServer(config, log)
 
 
 @pytest.fixture

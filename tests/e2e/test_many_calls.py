@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.support.reception import Reception, hear_tones, said, say_tones
+
+pytestmark = pytest.mark.alone  # what it listens for is there only on a machine with time to spare
 
 CALLS = 10
 
