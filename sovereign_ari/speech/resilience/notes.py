@@ -14,12 +14,14 @@ are those of `ProviderError`: no keys, and nothing that anybody said.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from sovereign_ari.errors import ProviderError
 
 Note: TypeAlias = Callable[[str, Mapping[str, object]], None]
 """Puts something on the timeline of a call: a kind, and facts."""
+
+Kind: TypeAlias = Literal["stt", "llm", "tts"]
 
 RETRY = "provider_retry"
 FALLBACK = "provider_fallback"
@@ -37,12 +39,12 @@ class ProviderNotes:
 
     Args:
         note: Takes them.
-        kind: `llm`, `stt` or `tts`.
+        kind: Which.
     """
 
-    def __init__(self, note: Note, kind: str) -> None:
+    def __init__(self, note: Note, kind: Kind) -> None:
+        self.kind = kind
         self._note = note
-        self._kind = kind
 
     def retry(self, label: str, error: ProviderError, took_s: float) -> None:
         """It is asked once more."""
@@ -70,7 +72,7 @@ class ProviderNotes:
         self._note(
             what,
             {
-                "kind": self._kind,
+                "kind": self.kind,
                 "from": label,
                 "to": to,
                 "code": error.code if error else None,
