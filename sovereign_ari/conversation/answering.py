@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sovereign_ari.conversation.aside import Aside
 from sovereign_ari.conversation.history import History
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
@@ -76,7 +77,7 @@ class Answering:
         self._unfinished = UnfinishedTools(self.history, self.book)
         self._task: asyncio.Task[ReplyEnd] | None = None
         self._ordered = False
-        self._line: str | None = None  # what the latest reply says, unless the model does
+        self._line: str | Aside | None = None  # what the latest reply says, unless the model does
         self._cut_off: Reply | None = None  # what may be said again
         self._repeated = False
 
@@ -88,7 +89,7 @@ class Answering:
     def begin(
         self,
         turn: EndTurn | None,
-        line: str | None,
+        line: str | Aside | None,
         events: ReplyEvents,
         *,
         stt_final_s: float | None = None,
@@ -98,7 +99,7 @@ class Answering:
 
         Args:
             turn: What it answers.
-            line: What it says; None lets the model find the words.
+            line: What it says, or on what occasion; None lets the model answer.
             events: Whom it tells.
             stt_final_s: When the last final transcript came.
             ordered: Whether a client of the API wants it said.

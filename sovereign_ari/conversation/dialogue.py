@@ -12,12 +12,14 @@ import logging
 
 from sovereign_ari.conversation.answering import Answering, ReplyEvents
 from sovereign_ari.conversation.apology import apologise
+from sovereign_ari.conversation.aside import Aside
 from sovereign_ari.conversation.ears import Ears
 from sovereign_ari.conversation.filler import FillerClock, lines_for
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.orders import Order, Orders
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.sentences import speakable
+from sovereign_ari.conversation.silence import Silence
 from sovereign_ari.conversation.terms import TIME_IS_UP, Ending, Providers, Reporting
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.unfinished import LATE
@@ -47,6 +49,9 @@ class Dialogue:
         mouth: Outgoing audio.
         wire: Format of the call's RTP, both ways.
         reporting: Whom to tell.
+
+    Attributes:
+        quiet: Minds the caller's silence; to be told what the PBX says of his line.
     """
 
     def __init__(
@@ -71,7 +76,8 @@ class Dialogue:
         self._agent = Answering(call_id, assistant, providers, mouth, reporting, self._tools)
         self._events = ReplyEvents(self._on_reply_end, self._on_closing)
         self._filler = FillerClock(self._tools.patience, lines_for(assistant))
-        self._turns = TurnTaker(assistant.turn_taking, self._clock(), assistant.silence_timeout_s)
+        self._turns = TurnTaker(assistant.turn_taking, self._clock())
+        self.quiet = Silence(assistant, reporting.note, self._clock())
         self._orders = Orders()
         self._closing = False
         self._apologising = False
@@ -86,8 +92,7 @@ class Dialogue:
     def answered(self) -> None:
         """Note that the caller hears us from now on: the origin of all offsets."""
         self._agent.book.answered_s = self._last_frame_s = self._clock()
-        if self._agent.reply is None:
-            self._turns.agent_ended(self._last_frame_s)
+        self.quiet.clock.restart(self._last_frame_s)
 
     def hear(self, frame: bytes, now_s: float) -> None:
         """Take 20 ms of the caller's audio."""
@@ -104,6 +109,7 @@ class Dialogue:
             self._last_frame_s += FRAME_S
             self._act(self._turns.frame(self._ears.hear(self._silence), now_s))
         self._fill_silence(now_s)
+        self._mind_silence(now_s)
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
             self._fail(
                 ProviderUnavailable(
@@ -177,6 +183,8 @@ class Dialogue:
         now_s = self._clock()
         if transcript.final:
             self._stt_final_s = now_s
+        if transcript.text.strip():
+            self.quiet.understood(now_s)
         self._act(
             self._turns.transcript(
                 transcript.text, final=transcript.final, flushed=transcript.flushed, now_s=now_s
@@ -188,8 +196,8 @@ class Dialogue:
         if end.error is not None:
             self._fail(end.error, voice_works=not reply.speech.failed)
             return
-        self._turns.agent_ended(self._clock())
-        if end.hang_up or self._closing:
+        self._turns.agent_ended()
+        if end.hang_up or end.reason is not None or self._closing:
             self._finish(Ending(end.reason or EndReason.ASSISTANT_HANGUP))
         else:
             self._obey()
@@ -204,8 +212,6 @@ class Dialogue:
 
     def _fill_silence(self, now_s: float) -> None:
         """Say something to a caller who has waited for a tool for too long."""
-        if self._tools.running:
-            self._turns.keep_waiting(now_s)
         reply = self._agent.reply
         quiet = not self._turns.caller_has_floor and (reply is None or reply.is_quiet)
         line = self._filler.due(now_s, waiting=self._tools.need_filler, quiet=quiet)
@@ -214,6 +220,19 @@ class Dialogue:
         elif line is not None:
             self._orders.add(Order(line))
             self._obey()
+
+    def _mind_silence(self, now_s: float) -> None:
+        """Ask a caller who says nothing whether he is there, and give up in the end."""
+        busy = self._agent.reply is not None or self._tools.running or self._orders.waiting
+        prompt = self.quiet.due(now_s, busy=busy, speaking=self._turns.caller_has_floor)
+        if prompt is None or self._closing:
+            return
+        if prompt.final:
+            self._close(prompt.words, EndReason.SILENCE_TIMEOUT)
+            return
+        self._begin(None, prompt.words)
+        if prompt.ends:
+            self._agent.end_with(EndReason.SILENCE_TIMEOUT)
 
     # Orders.
 
@@ -226,7 +245,7 @@ class Dialogue:
         """Cut what the model says; what clients told us to say is said to its end."""
         if self._agent.reply is not None and not self._agent.obeys:
             self._agent.cut()
-            self._turns.agent_ended(self._clock())
+            self._turns.agent_ended()
 
     def _obey(self) -> None:
         """Say what was ordered, as soon as its time has come."""
@@ -260,8 +279,6 @@ class Dialogue:
                 case Decision.FLUSH:
                     self._flush_sent_s = self._clock()
                     self._ears.flush()
-                case Decision.SILENCE:
-                    self._close(self._assistant.end_call_message, EndReason.SILENCE_TIMEOUT)
                 case EndTurn():
                     self._answer(outcome)
         self._obey()
@@ -272,8 +289,10 @@ class Dialogue:
         line = order.line if order else None
         self._begin(turn, line, ordered=line is not None)
 
-    def _begin(self, turn: EndTurn | None, line: str | None, *, ordered: bool = False) -> None:
-        """Start a reply: to a turn of the caller, or with a line of our own."""
+    def _begin(
+        self, turn: EndTurn | None, line: str | Aside | None, *, ordered: bool = False
+    ) -> None:
+        """Start a reply: to a turn of the caller, or with words of our own."""
         self._turns.agent_began()
         self._agent.begin(turn, line, self._events, stt_final_s=self._stt_final_s, ordered=ordered)
 
@@ -282,7 +301,7 @@ class Dialogue:
         self._closing = True
         self._mouth.resume()
 
-    def _close(self, line: str | None, reason: EndReason) -> None:
+    def _close(self, line: str | Aside | None, reason: EndReason) -> None:
         """Stop talking, say a last line, if there is one, and end."""
         if self._closing:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.conversation.tools import Patience
 from sovereign_ari.domain.agent import Assistant
 
@@ -22,9 +23,7 @@ LINES: Mapping[str, tuple[str, ...]] = {
 
 def lines_for(assistant: Assistant) -> tuple[str, ...]:
     """Choose the language that its voice or else its recogniser names, else English."""
-    blocks = (assistant.tts, assistant.stt)
-    named = (str(block.get("language") or "")[:2].lower() for block in blocks)
-    return next((LINES[language] for language in named if language in LINES), LINES["en"])
+    return in_language_of(assistant, LINES)
 
 
 class FillerClock:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from sovereign_ari.conversation.aside import Aside, words_for
 from sovereign_ari.conversation.sentences import LONGEST_CHARS, SentenceSplitter
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.turn_log import TurnLog
@@ -67,7 +68,9 @@ class Reply:
         self.log.thought.add_line(line)
         self._pieces.put_nowait(line)
 
-    async def run(self, history: list[Message], line: str | None, farewell: str) -> ReplyEnd:
+    async def run(
+        self, history: list[Message], line: str | Aside | None, farewell: str
+    ) -> ReplyEnd:
         """Speak `line`, or else the model's answer to `history`, to its last packet.
 
         Cancelling it stops model and synthesiser; what was heard is up to whoever cancels.
@@ -91,8 +94,13 @@ class Reply:
             await asyncio.wait((thinking,))
         return ReplyEnd(hang_up=thought.hang_up, reason=self.reason)
 
-    async def _think(self, history: list[Message], line: str | None) -> None:
-        source = self._line(line) if line else self._thinker.pieces(history, self.log.thought)
+    async def _think(self, history: list[Message], line: str | Aside | None) -> None:
+        if isinstance(line, Aside):
+            source = words_for(line, self._thinker, history, self.log.thought)
+        elif line:
+            source = self._line(line)
+        else:
+            source = self._thinker.pieces(history, self.log.thought)
         try:
             async with aclosing(source) as pieces:
                 async for piece in pieces:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from sovereign_ari.conversation.tools import NoTools, ToolBox
+from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.records import EndReason, TurnRecord
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
@@ -15,6 +16,20 @@ from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
 FAREWELL = "Goodbye."
 TIME_IS_UP = "I am sorry, our time is up. Goodbye."
 APOLOGY = "I am sorry, something went wrong on our side. Please call again later. Goodbye."
+
+_Lines = TypeVar("_Lines")
+
+
+def in_language_of(assistant: Assistant, lines: Mapping[str, _Lines]) -> _Lines:
+    """Choose lines of ours in the language that its voice or else its recogniser names.
+
+    Args:
+        assistant: Who will say them.
+        lines: By language code of two letters; English stands in for those that are missing.
+    """
+    blocks = (assistant.tts, assistant.stt)
+    named = (str(block.get("language") or "")[:2].lower() for block in blocks)
+    return next((lines[language] for language in named if language in lines), lines["en"])
 
 
 @dataclass(frozen=True, slots=True)

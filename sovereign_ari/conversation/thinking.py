@@ -149,6 +149,16 @@ class Thinker:
                 yield piece
         thought.complete = True
 
+    def without_tools(
+        self, messages: list[Message], thought: Thought
+    ) -> AsyncGenerator[str, None]:
+        """Yield one answer of the model to exactly these messages, which may be nothing.
+
+        Raises:
+            ProviderError: If the model fails, after one retry.
+        """
+        return self._round_with_retry(_Asked(messages, [], []), thought)
+
     async def _answer_without_tools(
         self, history: list[Message], thought: Thought
     ) -> AsyncGenerator[str, None]:

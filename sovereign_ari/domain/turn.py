@@ -47,7 +47,6 @@ class Decision(Enum):
     RESUME = "resume"
     INTERRUPT = "interrupt"
     FLUSH = "flush"
-    SILENCE = "silence"
     REPEAT = "repeat"
 
 
@@ -73,19 +72,13 @@ class TurnTaker:
     Args:
         settings: Delays and thresholds.
         now_s: The time at which the conversation begins.
-        silence_timeout_s: After how long without a word from either side to decide `SILENCE`;
-            None never does.
     """
 
-    def __init__(
-        self, settings: TurnTaking, now_s: float, silence_timeout_s: float | None = None
-    ) -> None:
+    def __init__(self, settings: TurnTaking, now_s: float) -> None:
         self._settings = settings
-        self._silence_timeout_s = silence_timeout_s
         self._flush_after_s = min(FLUSH_AFTER_S, settings.endpointing_min_delay_s / 2)
         self._agent_active = False
         self._paused = False
-        self._quiet_since_s = now_s
         self._run = 0
         self._finals: list[str] = []
         self._partial = ""
@@ -125,15 +118,10 @@ class TurnTaker:
         self._agent_active = True
         self._cut_unheard = False
 
-    def agent_ended(self, now_s: float) -> None:
+    def agent_ended(self) -> None:
         """Note that the last of the reply was heard."""
         self._agent_active = False
         self._paused = False
-        self._quiet_since_s = now_s
-
-    def keep_waiting(self, now_s: float) -> None:
-        """Note that both sides wait for something else: this silence is nobody's."""
-        self._quiet_since_s = now_s
 
     def frame(self, voiced: bool, now_s: float) -> list[Outcome]:
         """Take 20 ms of the caller's audio, which ended at `now_s`.
@@ -146,7 +134,7 @@ class TurnTaker:
                 self._in_speech = True
                 self._voiced_s = (self._run - 1) * FRAME_S
             self._voiced_s += FRAME_S
-            self._last_voiced_s = self._quiet_since_s = now_s
+            self._last_voiced_s = now_s
             self._flushed = False
         return self._decide(now_s)
 
@@ -165,7 +153,7 @@ class TurnTaker:
         else:
             self._partial = text
         if text and not self._in_speech:
-            self._words_at_s = self._quiet_since_s = now_s
+            self._words_at_s = now_s
         return self._decide(now_s)
 
     def _decide(self, now_s: float) -> list[Outcome]:
@@ -222,10 +210,6 @@ class TurnTaker:
             if now_s - self._words_at_s + SLACK_S >= self._settings.endpointing_min_delay_s:
                 return [self._end_turn()]
             return []
-        if self._silence_timeout_s is not None:
-            if now_s - self._quiet_since_s + SLACK_S >= self._silence_timeout_s:
-                self._quiet_since_s = now_s
-                return [Decision.SILENCE]
         return []
 
     def _end_of_speech(self, silence_s: float) -> list[Outcome]:

@@ -15,8 +15,8 @@ from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 class Scene:
     """Feeds a turn taker frame by frame and notes each decision with its time in ms."""
 
-    def __init__(self, settings: TurnTaking | None = None, silence_s: float | None = None) -> None:
-        self.taker = TurnTaker(settings or TurnTaking(), 0.0, silence_s)
+    def __init__(self, settings: TurnTaking | None = None) -> None:
+        self.taker = TurnTaker(settings or TurnTaking(), 0.0)
         self.now_ms = 0
         self.log: list[tuple[int, Outcome]] = []
 
@@ -129,20 +129,6 @@ def test_min_words_holds_the_cut_back_but_not_the_pause() -> None:
     assert Decision.INTERRUPT not in scene.kinds()
     scene.words("hold on", flushed=False)
     assert scene.kinds()[-1] is Decision.INTERRUPT
-
-
-def test_silence_of_both_sides_is_noticed_once_per_timeout() -> None:
-    scene = Scene(silence_s=3.0).quiet(6040)
-    assert scene.log == [(3000, Decision.SILENCE), (6000, Decision.SILENCE)]
-
-
-def test_speech_of_either_side_restarts_the_silence() -> None:
-    scene = Scene(silence_s=3.0).quiet(2000).agent_speaks().quiet(4000)
-    scene.taker.agent_ended(scene.now_ms / 1000)
-    scene.quiet(2900)
-    assert scene.log == []
-    scene.quiet(200)
-    assert scene.kinds() == [Decision.SILENCE]
 
 
 @given(

@@ -1,0 +1,142 @@
+"""What is said to a caller who says nothing, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sovereign_ari.conversation.aside import Aside
+from sovereign_ari.conversation.terms import in_language_of
+from sovereign_ari.domain.agent import Assistant, SilencePlan
+from sovereign_ari.domain.silence import Check, GivingUp, SilenceClock
+
+ASK = (
+    "The caller has said nothing for a while. Ask in one short sentence, in the language of this"
+    " conversation and fitting to it, whether they are still there. Say nothing else."
+)
+ASK_AGAIN = f"{ASK} You have asked before: use other words."
+SAY_GOODBYE = (
+    "The caller has said nothing for a while, although you asked whether they are there. Say in"
+    " one short sentence, in the language of this conversation, that you end the call now, and"
+    " goodbye."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """What we say ourselves when the model does not."""
+
+    check: str
+    again: str
+    goodbye: str
+
+
+LINES: Mapping[str, _Lines] = {
+    "en": _Lines(
+        "Are you still there?",
+        "I cannot hear you. Are you still there?",
+        "I cannot hear you any more, so I am ending the call. Goodbye.",
+    ),
+    "nl": _Lines(
+        "Bent u er nog?",
+        "Ik hoor u niet. Bent u er nog?",
+        "Ik hoor u niet meer en beëindig het gesprek. Tot ziens.",
+    ),
+    "de": _Lines(
+        "Sind Sie noch da?",
+        "Ich höre Sie nicht. Sind Sie noch da?",
+        "Ich höre Sie nicht mehr und beende das Gespräch. Auf Wiederhören.",
+    ),
+    "fr": _Lines(
+        "Êtes-vous toujours là ?",
+        "Je ne vous entends pas. Êtes-vous toujours là ?",
+        "Je ne vous entends plus, je mets fin à l'appel. Au revoir.",
+    ),
+    "es": _Lines(
+        "¿Sigue usted ahí?",
+        "No le oigo. ¿Sigue usted ahí?",
+        "Ya no le oigo, voy a terminar la llamada. Adiós.",
+    ),
+}
+"""By language; English for all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Something to be said into the silence.
+
+    Attributes:
+        words: The line, or what the model is asked for; None says nothing.
+        ends: Whether the call ends after it.
+        final: Whether that is so even when the caller interrupts it.
+    """
+
+    words: str | Aside | None
+    ends: bool = False
+    final: bool = False
+
+
+def is_minded(assistant: Assistant) -> bool:
+    """Whether the silence of this assistant's callers matters at all."""
+    return assistant.silence is not None or assistant.silence_timeout_s is not None
+
+
+class Silence:
+    """Minds the silence of one call.
+
+    Args:
+        assistant: Whose plan.
+        note: Puts something on the call's timeline.
+        now_s: Monotonic seconds.
+
+    Attributes:
+        clock: To be told what the PBX hears, and of hold.
+    """
+
+    def __init__(
+        self, assistant: Assistant, note: Callable[[str, Mapping[str, object]], None], now_s: float
+    ) -> None:
+        self.clock = SilenceClock(assistant.silence, assistant.silence_timeout_s, now_s)
+        self._plan = assistant.silence or SilencePlan()
+        self._end_call_message = assistant.end_call_message
+        self._lines = in_language_of(assistant, LINES)
+        self._minded = is_minded(assistant)
+        self._note = note
+        self._told_deaf = False
+        self._said_goodbye = False
+
+    def understood(self, now_s: float) -> None:
+        """Note that words of the caller were recognised."""
+        self.clock.understood(now_s)
+        self._said_goodbye = False
+
+    def due(self, now_s: float, *, busy: bool, speaking: bool) -> Prompt | None:
+        """Let time pass; what to say now, if it is time. See `SilenceClock.tick`."""
+        if not self._minded:
+            return None
+        if self.clock.deaf and not self._told_deaf:
+            self._told_deaf = True
+            self._note("talk_detection_missing", {})
+        match self.clock.tick(now_s, busy=busy, speaking=speaking):
+            case None:
+                return None
+            case Check(attempt=attempt):
+                self._note("silence_check", {"attempt": attempt})
+                return Prompt(self._check(attempt))
+            case GivingUp.TIME_OUT:
+                return Prompt(self._end_call_message, ends=True, final=True)
+            case GivingUp.GOODBYE:
+                return self._goodbye()
+
+    def _check(self, attempt: int) -> str | Aside:
+        if messages := self._plan.messages:
+            return messages[min(attempt, len(messages)) - 1]
+        if attempt == 1:
+            return Aside(ASK, self._lines.check)
+        return Aside(ASK_AGAIN, self._lines.again)
+
+    def _goodbye(self) -> Prompt:
+        """The last words; a caller may stop the first goodbye, a noise not the second."""
+        words = self._plan.final_message or self._end_call_message
+        final, self._said_goodbye = self._said_goodbye, True
+        return Prompt(words or Aside(SAY_GOODBYE, self._lines.goodbye), ends=True, final=final)
