@@ -20,6 +20,7 @@ LEVEL_DBFS = -20.0
 _QUIET_DBFS = -50.0
 _BLOCK_S = 0.010
 _PROGRAM_TIMEOUT_S = 20.0
+_FLITE_VOICES = {"slt", "rms", "awb", "kal"}
 
 Samples = NDArray[np.float64]
 
@@ -29,9 +30,10 @@ def speech(text: str, rate_hz: int = 8000, voice: str = "slt") -> bytes:
     """Speak a text as PCM16, at -20 dBFS, without silence around it.
 
     Args:
-        text: English words.
+        text: Words of the voice's language.
         rate_hz: Sampling rate.
-        voice: `slt` (flite) or a voice of espeak-ng, e.g. `en-us` or `en-gb`.
+        voice: `slt`, `rms`, `awb` or `kal` (flite), or a voice of espeak-ng, e.g. `en-us` or
+            `nl+f2`.
     """
     file = _folder() / f"{hashlib.sha256(f'{voice}/{text}'.encode()).hexdigest()[:24]}.wav"
     if not file.is_file():
@@ -84,9 +86,9 @@ def _folder() -> Path:
 
 
 def _synthesise(text: str, voice: str) -> bytes:
-    if voice == "slt":
+    if voice in _FLITE_VOICES:
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-            command = ["flite", "-voice", "slt", "-t", text, "-o", file.name]
+            command = ["flite", "-voice", voice, "-t", text, "-o", file.name]
             subprocess.run(command, check=True, timeout=_PROGRAM_TIMEOUT_S)
             return Path(file.name).read_bytes()
     command = ["espeak-ng", "-v", voice, "-s", "150", "--stdout", text]
