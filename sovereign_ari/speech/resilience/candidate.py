@@ -11,13 +11,14 @@ from sovereign_ari.speech.resilience.breaker import CircuitBreaker
 from sovereign_ari.speech.resilience.notes import ProviderNotes
 
 P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
 
 SHORT_WAIT_S = 1.0
 """How long the caller may be kept waiting because a vendor says when to come back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate(Generic[P]):
+class Candidate(Generic[P_co]):
     """A provider and its circuit.
 
     Attributes:
@@ -26,7 +27,7 @@ class Candidate(Generic[P]):
         breaker: Its circuit, shared by all calls of this process.
     """
 
-    provider: P
+    provider: P_co
     label: str
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
