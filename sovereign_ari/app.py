@@ -49,6 +49,8 @@ from sovereign_ari.outgoing.policy import OutgoingPolicy
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.openai_compatible import Outgoing
 from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_catalogue
+from sovereign_ari.speech.resilience.breaker import Breakers
+from sovereign_ari.speech.resilience.hedging import Paces
 from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
@@ -115,6 +117,8 @@ async def run_controller(settings: Settings) -> None:
         tools = call_tools(pool, vault, http, policy, _patience(settings))
         stack.push_async_callback(tools.close)
 
+        breakers, paces = Breakers(), Paces() if settings.hedge_llm else None
+        metrics.watch_circuits(lambda: breakers.levels(time.monotonic()))
         services = CallServices(
             app=settings.ari_app,
             media_address=settings.media_address,
@@ -122,7 +126,7 @@ async def run_controller(settings: Settings) -> None:
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
             directory=_Directory(pool, default_blocks(settings)),
-            providers=CallProviders(registry, OwnKeys(vault), apology),
+            providers=CallProviders(registry, OwnKeys(vault), apology, breakers, paces),
             clock=time.monotonic,
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),

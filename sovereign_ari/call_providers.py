@@ -11,6 +11,8 @@ from sovereign_ari.errors import VaultClosed
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.registry import Keys, ProviderRegistry, load_catalogue
 from sovereign_ari.speech.resilience.breaker import Breakers
+from sovereign_ari.speech.resilience.hedging import Paces
+from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
 from sovereign_ari.speech.resilience.lineup import Lineups
 from sovereign_ari.speech.resilience.notes import Note, ProviderNotes
 
@@ -54,6 +56,7 @@ class CallProviders:
         keys: Opens the organisations' own keys.
         apology: Spoken beforehand, for calls whose voice fails.
         breakers: The circuits of this process.
+        paces: How soon models usually begin; None never sends a second request beside a slow one.
     """
 
     def __init__(
@@ -62,21 +65,24 @@ class CallProviders:
         keys: OwnKeys,
         apology: tuple[bytes, AudioFormat],
         breakers: Breakers | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self._registry = registry
         self._keys = keys
         self._apology, self._apology_format = apology
+        self._paces = paces
         self._lineups = Lineups(load_catalogue(), breakers or Breakers())
 
     def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
         """See `ProviderSource`."""
         registry, lineups, own = self._registry, self._lineups, self._keys.of(assistant)
         stt = lineups.of(registry.speech_to_text, assistant.stt, own, ProviderNotes(note, "stt"))
-        llm = lineups.of(registry.language_model, assistant.llm, own, ProviderNotes(note, "llm"))
+        llm_notes = ProviderNotes(note, "llm")
+        llm = lineups.of(registry.language_model, assistant.llm, own, llm_notes)
         tts = lineups.of(registry.text_to_speech, assistant.tts, own, ProviderNotes(note, "tts"))
         return Providers(
             stt=stt[0].provider,
-            llm=llm[0].provider,
+            llm=ResilientLanguageModel(llm, llm_notes, self._paces),
             tts=tts[0].provider,
             apology=self._apology,
             apology_format=self._apology_format,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from sovereign_ari.domain.records import CallClosed, JournalEntry, TurnRecord
+from sovereign_ari.domain.records import CallClosed, CallNote, JournalEntry, TurnRecord
 
 _LATENCY_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 _LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
@@ -23,6 +25,29 @@ _STAGES: Mapping[str, tuple[str, str]] = {
     "voice_to_voice": ("user_stopped_ms", "first_packet_ms"),
 }
 """Stages of a turn, as the two offsets between which each lies."""
+
+
+_RESILIENCE = frozenset({"provider_retry", "provider_fallback", "provider_hedge", "circuit_open"})
+"""Notes on a timeline that are counted as well."""
+
+
+class _Circuits(Collector):
+    """Reads the states of circuits when they are asked for."""
+
+    def __init__(self, read: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        family = GaugeMetricFamily(
+            "sovereign_provider_circuit",
+            "Whether a provider is passed over: 0 no, 1 being tried again, 2 yes. Of several"
+            " accounts, the worst.",
+            labels=("kind", "provider"),
+        )
+        for (kind, label), value in self._read().items():
+            family.add_metric((kind, label), value)
+        yield family
 
 
 class ControllerMetrics:
@@ -47,6 +72,13 @@ class ControllerMetrics:
             "Time spent in each stage of a turn.",
             ["stage"],
             buckets=_LATENCY_S,
+            registry=self.registry,
+        )
+        self.resilience = Counter(
+            "sovereign_provider_resilience",
+            "Times that a provider was asked again, replaced, doubled or passed over, by the note"
+            " on the call's timeline.",
+            ["note", "kind", "provider"],
             registry=self.registry,
         )
         self.packets = Counter(
@@ -77,6 +109,10 @@ class ControllerMetrics:
         """Export a number that is read when it is asked for, e.g. the depth of a queue."""
         Gauge(name, help_text, registry=self.registry).set_function(read)
 
+    def watch_circuits(self, read: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        """Export the states of circuits by kind and provider: 0 closed, 1 half open, 2 open."""
+        self.registry.register(_Circuits(read))
+
     def exposition(self) -> bytes:
         """Write everything in Prometheus' text format, of content type `TYPE`."""
         return generate_latest(self.registry)
@@ -88,6 +124,9 @@ class ControllerMetrics:
         elif isinstance(entry, CallClosed):
             self.calls_ended.labels(entry.status, entry.end_reason).inc()
             self._count_media(entry.media)
+        elif isinstance(entry, CallNote) and entry.kind in _RESILIENCE:
+            facts = entry.detail
+            self.resilience.labels(entry.kind, facts["kind"], facts["from"]).inc()
 
     def _count_turn(self, turn: TurnRecord) -> None:
         if turn.reply_ended_ms is None:

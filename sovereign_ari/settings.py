@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     media_address: str = "127.0.0.1"
     controller_port: Port | None = None
 
+    hedge_llm: bool = True
+
     default_stt: str | None = None
     default_llm: str | None = None
     default_tts: str | None = None

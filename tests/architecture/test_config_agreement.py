@@ -143,7 +143,7 @@ def test_the_example_lists_every_setting_with_its_default() -> None:
     assert read_settings(listed, None) == read_settings({}, None)
     for name, field in Settings.model_fields.items():
         variable = f"SOVEREIGN_{name.upper()}" if name.upper() not in listed else name.upper()
-        default = field.default
+        default = "true" if field.default is True else field.default
         assert listed[variable] == ("" if default in (None, ()) else str(default)), variable
 
 

@@ -122,12 +122,14 @@ class Breakers:
             self._circuits.popitem(last=False)
         return circuit
 
-    def states(self, now_s: float) -> Mapping[tuple[str, str], State]:
-        """The worst state of any account, by kind and label, for the operator."""
+    def levels(self, now_s: float) -> Mapping[tuple[str, str], int]:
+        """How open circuits are, by kind and label: of several accounts, the worst.
+
+        0 is closed, 1 half open, 2 open.
+        """
         order = list(State)
-        worst: dict[tuple[str, str], State] = {}
+        worst: dict[tuple[str, str], int] = {}
         for line, circuit in self._circuits.items():
-            state = circuit.state(now_s)
             name = (line.kind, line.label)
-            worst[name] = max(worst.get(name, State.CLOSED), state, key=order.index)
+            worst[name] = max(worst.get(name, 0), order.index(circuit.state(now_s)))
         return worst

@@ -118,10 +118,8 @@ def test_a_bad_key_of_one_account_opens_nobody_elses_circuit() -> None:
     assert not breakers.of(one).admits(1.0)
     assert breakers.of(platform).admits(1.0)
     assert breakers.of(Line("tts", "openai/m", "one")).admits(1.0)
-    assert breakers.states(1.0) == {
-        ("llm", "openai/m"): State.OPEN,
-        ("tts", "openai/m"): State.CLOSED,
-    }
+    assert breakers.levels(1.0) == {("llm", "openai/m"): 2, ("tts", "openai/m"): 0}
+    assert breakers.levels(b.OPEN_S)["llm", "openai/m"] == 1
 
 
 def test_circuits_do_not_pile_up() -> None:
@@ -130,7 +128,7 @@ def test_circuits_do_not_pile_up() -> None:
     for number in range(b.MOST_CIRCUITS + 5):
         breakers.of(Line("llm", str(number)))
     assert breakers.of(Line("llm", "0")) is not first
-    assert len(breakers.states(0.0)) == b.MOST_CIRCUITS
+    assert len(breakers.levels(0.0)) == b.MOST_CIRCUITS
 
 
 def test_an_open_circuit_puts_its_provider_behind_the_others_and_says_so() -> None:
