@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from sovereign_ari.media.pcm import AudioFormat
@@ -26,11 +26,14 @@ class Transcript:
         final: False while a later `Transcript` may still replace this one.
         flushed: True on the one final transcript that answers a `flush`, so that a listener
             knows that nothing said before the flush is still to come.
+        heard_s: Up to where in the stream's audio the words of this final transcript and of all
+            before it reach, for vendors that say so. It tells what need not be said again.
     """
 
     text: str
     final: bool
     flushed: bool = False
+    heard_s: float | None = field(default=None, compare=False)
 
 
 class SpeechStream(Protocol):

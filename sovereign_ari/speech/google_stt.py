@@ -139,6 +139,8 @@ class _GoogleStream:
         self._answered: list[Recognition] = []  # their calls may still be ending
         self._started = False  # whether the growing one was
         self._shown = ""
+        self._answered_bytes = 0
+        self._heard_s = 0.0
         self._closed = False
 
     async def connect(self) -> None:
@@ -191,15 +193,22 @@ class _GoogleStream:
         if oldest.done:
             self._answered = [r for r in (*self._answered, self._queue.popleft()) if r.running]
             self._shown = ""
-            return Transcript(oldest.text, final=True, flushed=True)
+            self._answered_bytes += oldest.end
+            return self._final(oldest.text, self._answered_bytes, flushed=True)
         if oldest.finals and not oldest.ended:
             self._shown = ""
-            return Transcript(oldest.finals.popleft(), final=True)
+            text = oldest.finals.popleft()
+            known = not oldest.finals  # where one ends that others follow is not
+            return self._final(text, self._answered_bytes + oldest.first if known else 0)
         text = " ".join(r.stretch.text for r in self._queue if r.stretch.text)
         if text and text != self._shown:
             self._shown = text
             return Transcript(text, final=False)
         return None
+
+    def _final(self, text: str, heard_bytes: int, *, flushed: bool = False) -> Transcript:
+        self._heard_s = max(self._heard_s, self._audio.seconds(heard_bytes))
+        return Transcript(text, final=True, flushed=flushed, heard_s=self._heard_s)
 
     def _fresh(self) -> Recognition:
         limits = self._recogniser.limits

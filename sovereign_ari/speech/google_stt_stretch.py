@@ -76,6 +76,11 @@ class Stretch:
         """All words that were not handed out."""
         return _joined((*self.finals, self.partial))
 
+    @property
+    def first(self) -> int:
+        """Position of the first byte that is not final."""
+        return self._first
+
     def append(self, audio: bytes) -> None:
         """Add audio."""
         self._kept += audio

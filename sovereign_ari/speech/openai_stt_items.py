@@ -8,7 +8,8 @@ detects turns by itself; its text grows by deltas and is done when completed or 
 
 Items are reported in the order they were committed, whatever the order they were done in. A
 flush is tied to the first item that appears after it, or to none when the server says that there
-was nothing to commit; it is answered when that item and all before it are done.
+was nothing to commit; it is answered when that item and all before it are done. What comes about
+an item that was reported already, such as its completion once more, is passed over.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sovereign_ari.speech.base import Transcript
 
 _PREFIX = "conversation.item.input_audio_transcription."
 _EMPTY = "input_audio_buffer_commit_empty"
+_REMEMBERED = 100
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class TranscriptionItems:
         self.failed = 0
         self.completed = 0
         self._items: deque[_Item] = deque()
+        self._reported: deque[str] = deque(maxlen=_REMEMBERED)
 
     @property
     def waiting(self) -> bool:
@@ -81,11 +84,14 @@ class TranscriptionItems:
         """Forget what an ended connection had begun; return the flushes still to be answered."""
         flushes = [item.flush for item in self._items if item.flush is not None]
         self._items.clear()
+        self._reported.clear()  # another connection may use the same names
         return flushes
 
     def on_event(self, event: Mapping[str, Any], position: int) -> None:
         """Take one server event; `position` is where the audio log ends now."""
         kind = str(event.get("type", ""))
+        if event.get("item_id") is not None and str(event["item_id"]) in self._reported:
+            return
         if kind == "input_audio_buffer.committed":
             item = self._item(str(event.get("item_id")), position)
             item.committed = True
@@ -147,6 +153,8 @@ class TranscriptionItems:
         while self._items and self._items[0].done:
             item = self._items.popleft()
             self.done_until = max(self.done_until, item.end)
+            if item.id is not None:
+                self._reported.append(item.id)
             text = item.text.strip()
             if text or item.flush is not None:
                 self.out.append(Transcript(text, final=True, flushed=item.flush is not None))

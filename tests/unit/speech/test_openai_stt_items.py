@@ -48,6 +48,43 @@ def test_items_done_out_of_order_are_reported_in_order() -> None:
     assert items.done_until == 20
 
 
+def test_what_was_reported_already_is_not_taken_for_the_answer_to_the_next_flush() -> None:
+    items = TranscriptionItems()
+    items.flush(1, 10, empty=False)
+    items.on_event(committed("a"), 10)
+    items.on_event(completed("a", "first"), 12)
+    items.flush(2, 20, empty=False)
+    items.on_event(completed("a", "first"), 21)
+    items.on_event(delta("a", "first"), 21)
+    items.on_event(committed("a"), 21)
+    assert finals(items) == [("first", True)]
+    items.on_event(committed("b"), 22)
+    items.on_event(completed("b", "second"), 22)
+    assert list(items.out) == [
+        Transcript("first", final=True, flushed=True),
+        Transcript("second", final=True, flushed=True),
+    ]
+
+
+def test_an_item_of_another_connection_may_have_a_name_that_was_reported() -> None:
+    items = TranscriptionItems()
+    items.flush(1, 10, empty=False)
+    items.on_event(completed("a", "first"), 12)
+    items.restart()
+    items.flush(2, 20, empty=False)
+    items.on_event(completed("a", "second"), 21)
+    assert finals(items) == [("first", True), ("second", True)]
+
+
+def test_events_that_name_no_item_are_no_repetition() -> None:
+    items = TranscriptionItems()
+    items.flush(1, 10, empty=False)
+    items.on_event({"type": f"{PREFIX}completed", "transcript": "first"}, 12)
+    items.flush(2, 20, empty=False)
+    items.on_event(empty(2), 21)
+    assert finals(items) == [("first", True), ("", True)]
+
+
 def test_a_refused_commit_answers_its_own_flush_only() -> None:
     items = TranscriptionItems()
     items.flush(1, 10, empty=False)
