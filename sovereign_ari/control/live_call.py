@@ -219,6 +219,8 @@ class LiveCall:
         )
         self._talking = asyncio.create_task(self._dialogue.run(), name=f"talk {self.id}")
         self._talking.add_done_callback(self._talked)
+        entropy = self._services.entropy()
+        self._services.rooms.furnish(self._leg, assistant.background, entropy)
         await self._leg.open()
         unready, _, _, self._peer, _ = await all_done(
             self._open_tools(self._tools),

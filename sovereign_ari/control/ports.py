@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+from sovereign_ari.control.rooms import Rooms
 from sovereign_ari.conversation.terms import Providers, Transfers
 from sovereign_ari.conversation.tools import NoTools, ToolBox
 from sovereign_ari.domain.agent import Assistant, Route
@@ -125,6 +126,7 @@ class CallServices:
         wall_clock: Aware UTC.
         entropy: 80 random bits, for ids.
         tools: Makes their tools.
+        rooms: What is heard behind their assistants.
     """
 
     app: str
@@ -138,3 +140,4 @@ class CallServices:
     wall_clock: Callable[[], datetime]
     entropy: Callable[[], int]
     tools: ToolSource = field(default_factory=NoToolSource)
+    rooms: Rooms = field(default_factory=Rooms)

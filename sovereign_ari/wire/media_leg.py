@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from sovereign_ari.media.ambience import Ambience
 from sovereign_ari.media.conceal import Concealer
 from sovereign_ari.media.jitter import JitterBuffer
 from sovereign_ari.media.pcm import PCM_16K, AudioFormat, Encoding
@@ -46,6 +47,7 @@ class MediaLeg:
         self._audio = PCM_16K if self._encoder else audio
         self._playout = Playout(self._audio)
         self._silence = silence_frame(self._audio)
+        self._room: Ambience | None = None
         self._stream = RtpStream(
             payload_type=PAYLOAD_TYPES[audio.encoding],
             ssrc=entropy & 0xFFFFFFFF,
@@ -55,6 +57,7 @@ class MediaLeg:
         self._socket = RtpSocket(self._on_packet, address)
         self._first_sent_s: float | None = None
         self._last_sent_s: float | None = None
+        self._held = False
         self._begun = False  # until this reply puts something, what leaves is of the one before
 
     @property
@@ -70,6 +73,14 @@ class MediaLeg:
         """Exchange audio with Asterisk's leg from now on: speech, or silence, every 20 ms."""
         self._socket.accept_from(peer)
         pacer.add(name, self, self._socket.fileno(), peer)
+
+    def furnish(self, room: Ambience) -> None:
+        """Put a room behind all that is sent from now on, to the end of the call.
+
+        Args:
+            room: In the format of `audio`; it is the pacer's from here on.
+        """
+        self._room = room
 
     def close(self) -> None:
         """Stop receiving. The pacer must have let go before."""
@@ -110,13 +121,15 @@ class MediaLeg:
         """See `pacer.PacketSource`."""
         frame = self._playout.next_frame()
         marker = False
-        if frame is None:
-            frame = self._silence
-        elif self._begun:
+        if frame is not None and self._begun:
             marker = self._first_sent_s is None
             if marker:
                 self._first_sent_s = now_s
             self._last_sent_s = now_s
+        if self._room is not None:
+            frame = self._room.frame(frame)
+        elif frame is None:
+            frame = self._silence
         if self._encoder is not None:
             frame = self._encoder.encode(frame)
         return self._stream.next(frame, marker=marker)
@@ -148,8 +161,17 @@ class MediaLeg:
         self._playout.pause()
 
     def resume(self) -> None:
-        """Go on where it was paused."""
-        self._playout.resume()
+        """Go on where it was paused, unless nobody listens."""
+        if not self._held:
+            self._playout.resume()
+
+    def hold(self, on: bool) -> None:
+        """Keep still while the far end has us on hold."""
+        self._held = on
+        if on:
+            self._playout.pause()
+        else:
+            self._playout.resume()
 
     def cut(self) -> None:
         """Forget what was not sent yet."""

@@ -13,12 +13,14 @@ from itertools import cycle
 from pathlib import Path
 from timeit import repeat
 
+from sovereign_ari.media.ambience import Ambience
+from sovereign_ari.media.ambience_clips import clip_loop
 from sovereign_ari.media.conceal import Concealer
 from sovereign_ari.media.g711 import pcm_to_ulaw, ulaw_to_pcm
 from sovereign_ari.media.g722 import G722Decoder, G722Encoder
 from sovereign_ari.media.jitter import JitterBuffer
 from sovereign_ari.media.ledger import SpokenLedger
-from sovereign_ari.media.pcm import G722_16K, PCM_24K, ULAW_8K, AudioFormat
+from sovereign_ari.media.pcm import G722_16K, PCM_16K, PCM_24K, ULAW_8K, AudioFormat
 from sovereign_ari.media.playout import Playout
 from sovereign_ari.media.resample import Resampler
 from sovereign_ari.media.rtp import RtpPacket, RtpStream
@@ -90,6 +92,22 @@ def sound_operations(ulaw: bytes, pcm: bytes, pcm_16k: bytes) -> Iterator[tuple[
     yield "ledger, what was heard, 5 sentences", lambda: ledger.heard(100_000)
 
 
+def room_operations(ulaw: bytes, pcm_16k: bytes) -> Iterator[tuple[str, Operation]]:
+    for wire, voice in ((ULAW_8K, ulaw), (PCM_16K, pcm_16k)):
+        loop = clip_loop("forest", wire.rate_hz)
+        name = f"background, {wire.encoding.value}"
+        yield f"{name}, in silence", settled(Ambience(loop, 0.3, wire), None)
+        yield f"{name}, under speech", settled(Ambience(loop, 0.3, wire), voice)
+        turns, gliding = cycle([voice, None, None]), Ambience(loop, 0.3, wire)
+        yield f"{name}, on its way", partial(lambda g, t: g.frame(next(t)), gliding, turns)
+
+
+def settled(room: Ambience, voice: bytes | None) -> Operation:
+    for _ in range(10):
+        room.frame(voice)
+    return lambda: room.frame(voice)
+
+
 def noting(wire: AudioFormat, audio: bytes) -> Operation:
     ledger = SpokenLedger(wire)
     ledger.begin("Any sentence.")
@@ -108,7 +126,12 @@ def main() -> None:
     pcm_16k = Resampler(8000, 16000).process(pcm + pcm)[:640]
     print(f"Python {platform.python_version()}, {platform.machine()}")
     print(f"{'operation':42} {'us':>8} {'% of a core':>12}")
-    for name, operation in [*wire_operations(ulaw), *sound_operations(ulaw, pcm, pcm_16k)]:
+    operations = [
+        *wire_operations(ulaw),
+        *sound_operations(ulaw, pcm, pcm_16k),
+        *room_operations(ulaw, pcm_16k),
+    ]
+    for name, operation in operations:
         us = cost_us(operation)
         print(f"{name:42} {us:8.2f} {us * 50 / 1e4:12.3f}")
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sovereign_ari.media.ambience_clips import clip_loop
+
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
+
+
+@lru_cache
+def clip_pcm(clip: str, rate_hz: int) -> bytes:
+    """A background clip, made once."""
+    return clip_loop(clip, rate_hz)
 
 
 def sine(hz: float, rate_hz: int, seconds: float, peak: float = 10_000) -> NDArray[np.float64]:
