@@ -64,6 +64,7 @@ async def test_every_route_that_takes_a_key_stands_in_the_document(api: Api) -> 
     assert len(names) == len(set(names))
 
 
+@pytest.mark.timeout(600)  # a machine that has other things to do only takes longer
 @pytest.mark.parametrize(
     "options",
     [
