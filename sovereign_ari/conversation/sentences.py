@@ -45,6 +45,20 @@ class SentenceSplitter:
                 self._first = False
         return pieces
 
+    def hurry(self) -> list[str]:
+        """Take the whole words of what has no end yet: somebody has waited for it too long."""
+        cut = max(self._pending.rfind(" "), self._pending.rfind("\n")) + 1
+        piece = speakable(self._pending[:cut])
+        if not piece:
+            return []
+        self._pending, self._first = self._pending[cut:], False
+        return [piece]
+
+    @property
+    def has_words(self) -> bool:
+        """Whether what has no end yet is more than signs and white space."""
+        return bool(speakable(self._pending))
+
     def flush(self) -> list[str]:
         """End the reply and take what is left."""
         piece, self._pending = speakable(self._pending), ""

@@ -1,28 +1,41 @@
-"""From the caller's words to the pieces of a reply: model, tools, sentences."""
+"""From the caller's words to the pieces of a reply: model, tools, sentences.
+
+Faults, slowness and fall-backs of models are `speech.resilience`'s. What a model may answer, and
+what becomes of it, so that the caller never sits in silence:
+
+    nothing, or nothing speakable   asked once more, without tools; then `NO_WORDS` is said
+    nothing speakable for long      cut after `pieces.UNSPEAKABLE_S`, and `NO_WORDS` is said
+    a sentence without an end       its whole words so far are said: of a first piece after
+                                    `pieces.FIRST_PIECE_S`, of others after `NEXT_PIECE_S`
+    10,000 words                    said until the caller interrupts, and cut behind
+                                    `pieces.MOST_CHARS`; never read much further than spoken
+    a tool that there is not        the model is told so, and speaks about it
+    arguments that do not fit       likewise, with what is wrong
+    tools without end               after `TOOL_ROUNDS` it must answer without; if it does not, it
+                                    has failed, and the dialogue apologises
+    a break in the middle           the model has failed once the resilience has
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sovereign_ari.conversation.sentences import SentenceSplitter, speakable
+from sovereign_ari.conversation.pieces import Pieces
+from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
-from sovereign_ari.errors import ProviderError, ProviderUnavailable
+from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.speech.base import (
     LanguageModel,
     Message,
-    ReplyPart,
     ToolCall,
     ToolSpec,
     Usage,
 )
 
-FIRST_TOKEN_TIMEOUT_S = 6.0
-NEXT_TOKEN_TIMEOUT_S = 6.0
 TOOL_ROUNDS = 5
 NO_WORDS = "I am sorry, I did not get that. Could you say it again?"
 ANSWER_NOW = "Answer the caller now, with what you know; no more tools can be used in this reply."
@@ -59,6 +72,7 @@ class Thought:
         input_tokens: As counted by the provider; 0 when it does not count.
         output_tokens: Likewise.
         told_chars: How much of `text` stands in `rounds`.
+        unspeakable: Whether its latest answer took long and was nothing that could be said.
     """
 
     text: str = ""
@@ -70,6 +84,7 @@ class Thought:
     input_tokens: int = 0
     output_tokens: int = 0
     told_chars: int = 0
+    unspeakable: bool = False
 
     @property
     def runs(self) -> list[ToolRun]:
@@ -121,7 +136,6 @@ class Thinker:
     async def pieces(self, history: list[Message], thought: Thought) -> AsyncGenerator[str, None]:
         """Yield the reply to a conversation, piece by piece. Closing it ends the request.
 
-        A request that fails before it said anything is made once more, if the fault may pass.
         A model that says nothing, or that calls tools in `TOOL_ROUNDS` answers, is asked once more
         without tools; when it says nothing then either, we say that we did not understand.
 
@@ -155,20 +169,21 @@ class Thinker:
         """Yield one answer of the model to exactly these messages, which may be nothing.
 
         Raises:
-            ProviderError: If the model fails, after one retry.
+            ProviderError: If the model fails.
         """
-        return self._round_with_retry(_Asked(messages, [], []), thought)
+        return self._round(_Asked(messages, [], []), thought)
 
     async def _answer_without_tools(
         self, history: list[Message], thought: Thought
     ) -> AsyncGenerator[str, None]:
-        said = False
-        async with aclosing(self._answer(history, thought, None)) as pieces:
-            async for piece in pieces:
-                said = True
-                yield piece
-        if said:
-            return
+        if not thought.unspeakable:
+            said = False
+            async with aclosing(self._answer(history, thought, None)) as pieces:
+                async for piece in pieces:
+                    said = True
+                    yield piece
+            if said:
+                return
         if len(thought.rounds) >= TOOL_ROUNDS:
             raise ProviderUnavailable(f"{self.label} called tools {TOOL_ROUNDS} times in a row")
         thought.add_line(NO_WORDS)
@@ -185,7 +200,7 @@ class Thinker:
             messages.append(Message("system", ANSWER_NOW))
         specs = [] if calls is None else self._tools.specs
         asked = _Asked(messages, specs, [] if calls is None else calls)
-        async with aclosing(self._round_with_retry(asked, thought)) as pieces:
+        async with aclosing(self._round(asked, thought)) as pieces:
             async for piece in pieces:
                 self._note_piece(thought)
                 yield piece
@@ -213,32 +228,12 @@ class Thinker:
             await run.done.wait()
         thought.told_chars = len(thought.text)  # fillers are no words of the model
 
-    async def _round_with_retry(
-        self, asked: _Asked, thought: Thought
-    ) -> AsyncGenerator[str, None]:
-        said = len(thought.text)
-        try:
-            async with aclosing(self._round(asked, thought)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except ProviderError as error:
-            silent = len(thought.text) == said and not asked.calls
-            if not (error.retryable and silent) or isinstance(error, _TooSlow):
-                raise
-        else:
-            return
-        async with aclosing(self._round(asked, thought)) as pieces:
-            async for piece in pieces:
-                yield piece
-
     async def _round(self, asked: _Asked, thought: Thought) -> AsyncGenerator[str, None]:
         """Stream one answer of the model."""
-        splitter = SentenceSplitter()
-        timeout_s = FIRST_TOKEN_TIMEOUT_S
+        pieces = Pieces(self._clock)
         stream = self._model.reply(asked.messages, asked.specs)
         async with aclosing(stream) as parts:  # type: ignore[type-var]
-            while (part := await self._next(parts, timeout_s)) is not None:
-                timeout_s = NEXT_TOKEN_TIMEOUT_S
+            async for part in parts:
                 if isinstance(part, Usage):
                     thought.input_tokens += part.input_tokens
                     thought.output_tokens += part.output_tokens
@@ -249,17 +244,13 @@ class Thinker:
                     asked.calls.append(part)
                     continue
                 thought.text += part.text
-                for piece in splitter.push(part.text):
+                for piece in pieces.of(part.text):
                     yield piece
-        for piece in splitter.flush():
+                if pieces.enough:
+                    break
+        for piece in pieces.rest():
             yield piece
-
-    async def _next(self, parts: AsyncIterator[ReplyPart], timeout_s: float) -> ReplyPart | None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await anext(parts, None)
-        except TimeoutError:
-            raise _TooSlow(f"{self.label} wrote nothing for {timeout_s:g} s") from None
+        thought.unspeakable = pieces.unspeakable
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +277,3 @@ def _guarded(history: list[Message]) -> list[Message]:
 def _is_final(thought: Thought) -> bool:
     """Whether nothing is to be said after the tools of the latest round."""
     return any(run.answer is not None and run.answer.final for run in thought.rounds[-1].runs)
-
-
-class _TooSlow(ProviderUnavailable):
-    """The caller has waited long enough: a second try would double the silence."""

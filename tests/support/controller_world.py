@@ -33,7 +33,7 @@ from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.pacer import Pacer
 from tests.support.fake_ari import until
 from tests.support.fake_pbx import Pbx
-from tests.support.scripted_speech import ScriptedLlm, ScriptedTts
+from tests.support.scripted_speech import ScriptedLlm, ScriptedTts, resilient
 
 ASSISTANT = Assistant("a", "o", "Ann", "Hi.", {"tools": [{"type": "end_call"}]}, {}, {})
 
@@ -113,7 +113,7 @@ class World:
         return Route("o", None, self.assistant)
 
     def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
-        return Providers(self.stt, self.llm, self.tts, b"", PCM_8K)
+        return Providers(self.stt, resilient(self.llm, note), self.tts, b"", PCM_8K)
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [entry for entry in self.journal if isinstance(entry, kind)]

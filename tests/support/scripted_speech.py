@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from sovereign_ari.errors import ProviderError
 from sovereign_ari.media.pcm import PCM_8K, AudioFormat
 from sovereign_ari.speech.base import (
+    LanguageModel,
     Message,
     ReplyPart,
     SpeechStream,
@@ -17,6 +18,10 @@ from sovereign_ari.speech.base import (
     ToolSpec,
     Transcript,
 )
+from sovereign_ari.speech.resilience.candidate import Candidate
+from sovereign_ari.speech.resilience.hedging import Paces
+from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
+from sovereign_ari.speech.resilience.notes import Note, ProviderNotes, unnoted
 
 CHARACTER_S = 0.06
 
@@ -103,6 +108,13 @@ class ScriptedLlm:
                 yield part
         finally:
             self.open_replies -= 1
+
+
+def resilient(
+    llm: LanguageModel, note: Note = unnoted, paces: Paces | None = None
+) -> ResilientLanguageModel:
+    """Wrap a model as calls do."""
+    return ResilientLanguageModel([Candidate(llm, llm.label)], ProviderNotes(note, "llm"), paces)
 
 
 class ScriptedTts:

@@ -30,6 +30,7 @@ from tests.support.scripted_speech import (
     ScriptedTts,
     TimedMouth,
     hang_up_call,
+    resilient,
 )
 from tests.support.virtual_time import run_in_virtual_time
 from tests.support.vowel import vowel
@@ -68,7 +69,9 @@ class Scene:
         self._loud = pcm_to_ulaw(vowel())
 
     def providers(self) -> Providers:
-        return Providers(self.stt, self.llm, self.tts, b"\x00\x10" * 8000, PCM_8K)
+        return Providers(
+            self.stt, resilient(self.llm, self._note), self.tts, b"\x00\x10" * 8000, PCM_8K
+        )
 
     def _turn(self, turn: TurnRecord) -> None:
         self.turns[turn.number] = turn
