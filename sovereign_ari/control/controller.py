@@ -29,6 +29,7 @@ from sovereign_ari.domain.dialplan import (
     ARGUMENT_ANSWERED,
     ARGUMENT_INBOUND,
     ARGUMENT_MEDIA,
+    ARGUMENT_TALK,
     ARGUMENT_TIMEOUT,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
@@ -39,6 +40,10 @@ from sovereign_ari.wire.ari_messages import (
     ChannelDestroyed,
     ChannelDtmfReceived,
     ChannelHangupRequest,
+    ChannelHold,
+    ChannelTalkingFinished,
+    ChannelTalkingStarted,
+    ChannelUnhold,
     StasisStart,
 )
 
@@ -93,6 +98,14 @@ class Controller:
                 self._on_gone(channel.id, cause or NORMAL_CLEARING)
             case ChannelDestroyed(channel=channel, cause=cause):
                 self._on_gone(channel.id, cause)
+            case ChannelTalkingStarted(channel=channel) | ChannelTalkingFinished(channel=channel):
+                owner = call_of(channel.id)
+                if owner is not None and (call := self._calls.get(owner)):
+                    loud = isinstance(event, ChannelTalkingStarted)
+                    call.line.talking(loud, self._services.clock())
+            case ChannelHold(channel=channel) | ChannelUnhold(channel=channel):
+                if call := self._by_channel.get(channel.id):
+                    call.line.hold(isinstance(event, ChannelHold))
             case ChannelDtmfReceived(channel=channel, digit=digit, duration_ms=duration_ms):
                 if call := self._by_channel.get(channel.id):
                     call.note("dtmf", {"digit": digit, "duration_ms": duration_ms})
@@ -203,23 +216,25 @@ class Controller:
         match role:
             case x if x == ARGUMENT_INBOUND and len(rest) >= 4:
                 self._accept(channel, rest)
-            case x if x == ARGUMENT_MEDIA:
-                self._on_media_entered(channel)
+            case x if x in (ARGUMENT_MEDIA, ARGUMENT_TALK):
+                self._on_leg_entered(channel, role)
             case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):
-                event: CallEvent = Answered() if role == ARGUMENT_ANSWERED else TimedOut()
                 if call := self._by_channel.get(channel):
-                    self._tell(call, event)
+                    over = TimedOut(call.line.longest_is_over)
+                    self._tell(call, Answered() if role == ARGUMENT_ANSWERED else over)
                 else:
                     self._refuse(channel, CONGESTION)
             case _:
                 log.warning("a channel came with an unknown role: %.32s", role)
                 self._refuse(channel, CONGESTION)
 
-    def _on_media_entered(self, channel: ChannelId) -> None:
+    def _on_leg_entered(self, channel: ChannelId, role: str) -> None:
         owner = call_of(channel)
         call = self._calls.get(owner) if owner is not None else None
         if call is None or call.runner.state in (CallState.ENDING, CallState.ENDED):
             self._refuse(channel, NORMAL_CLEARING)  # made after we had given it up
+        elif role == ARGUMENT_TALK:
+            call.line.talk_entered()
         else:
             call.media_entered.set()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sovereign_ari.control.line import CallersLine
 from sovereign_ari.control.ports import CallServices, CallTools
 from sovereign_ari.control.requests import all_done, regardless
 from sovereign_ari.control.runner import CallRunner
@@ -101,6 +102,7 @@ class LiveCall:
             services.clock,
             self._hear,
         )
+        self.line = CallersLine(self._leg, self._audio, self.note)
         self._tools: CallTools | None = None
         self._dialogue: Dialogue | None = None
         self._talking: asyncio.Task[Ending] | None = None
@@ -151,8 +153,8 @@ class LiveCall:
                 await self._answer()
             case Command.START_CONVERSATION:
                 await self._start_conversation()
-            case Command.SAY_TIME_IS_UP:
-                await self._say_time_is_up()
+            case Command.SAY_TIME_IS_UP | Command.BRING_BACK:
+                await self._rejoin(command)
             case Command.STOP_CONVERSATION:
                 await self._stop_conversation()
             case Command.RELEASE:
@@ -283,12 +285,21 @@ class LiveCall:
         self._dialogue.answered()
         self._leg.connect(self._peer, self._services.pacer, self.id)
         self._services.journal.post(CallAnswered(self.id, self._services.wall_clock()))
+        assert self._route is not None
+        assert self._route.assistant is not None
+        assistant, dialogue = self._route.assistant, self._dialogue
+        self.line.answered(self._services, self.id, self.channel, assistant, dialogue)
         log.info("answered")
 
-    async def _say_time_is_up(self) -> None:
+    async def _rejoin(self, command: Command) -> None:
+        """Have the caller, whom the PBX took out of the bridge, hear us again."""
         assert self._dialogue is not None
         await self._services.ari.add_to_bridge(bridge_of(self.id), self.channel)
-        self._dialogue.time_is_up()
+        if command is Command.SAY_TIME_IS_UP:
+            self._dialogue.time_is_up()
+        else:
+            log.warning("the PBX had not heard of us in time; the call goes on")
+            self.line.back()
 
     def _talked(self, task: asyncio.Task[Ending]) -> None:
         """Take the end of the dialogue: without this a fault in it would leave dead air."""
@@ -303,11 +314,12 @@ class LiveCall:
 
     def _hear(self, frame: bytes, now_s: float) -> None:
         if self._dialogue is not None and self.answered_s is not None:
-            self._dialogue.hear(frame, now_s)
+            self._dialogue.hear(self.line.heard(frame), now_s)
 
     async def _stop_conversation(self) -> None:
         if self._dialogue is not None:
             self._dialogue.stop_listening()
+        await self.line.stop()
         if self._talking is not None:
             self._talking.cancel()
             await asyncio.wait((self._talking,))
@@ -325,6 +337,7 @@ class LiveCall:
                 regardless(lambda: ari.hang_up(self.channel, cause)),
                 regardless(lambda: ari.hang_up(media_channel_of(self.id))),
                 regardless(lambda: ari.destroy_bridge(bridge_of(self.id))),
+                regardless(self.line.release),
             )
         finally:
             self._leg.close()

@@ -1,12 +1,15 @@
 """The life of one call: states, events, commands, and the one function that joins them.
 
   NEW --Entered--> ROUTING --Routed--> OPENING --MediaOpened--> ANSWERING --Answered--> TALKING
+                      |                   ^
+                      +--> ASKING --------+
 
-    ROUTING --Routed, but nobody answers-----------------------+
+    ROUTING --Routed, somebody is to be asked--> ASKING --Resolved--> OPENING
+    ROUTING, ASKING --Routed, Resolved, but nobody answers-----+
     OPENING --Unready------------------------------------------+
     TALKING --ConversationEnded--------------------------------+--> ENDING --Released--> ENDED
     any of these --HungUp, Failed, Stopped---------------------+
-    TALKING --TimedOut--> TALKING, with a last word
+    TALKING --TimedOut--> TALKING, with a last word, or as before when only a lease was over
 
 Nothing here waits, reads a clock or touches Asterisk: `step` returns what to do, and
 `control.runner` does it. Every rule about call states belongs in this file.
@@ -26,6 +29,7 @@ UNALLOCATED_NUMBER = 1  # Q.850; SIP 404
 NORMAL_CLEARING = 16  # Q.850
 NO_ANSWER = 19  # Q.850; SIP 480
 CONGESTION = 42  # Q.850: switching equipment congestion; SIP 503
+TURNED_AWAY = "the answer to assistant-request rejected the call"
 
 
 class CallState(Enum):
@@ -33,6 +37,7 @@ class CallState(Enum):
 
     NEW = "new"
     ROUTING = "routing"
+    ASKING = "asking"
     OPENING = "opening"
     ANSWERING = "answering"
     TALKING = "talking"
@@ -53,6 +58,13 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """Who was asked has answered, or has not: the route now says who talks, if anybody."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
 class MediaOpened:
     """Asterisk's media leg and our socket know each other."""
 
@@ -64,7 +76,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The longest allowed call is over: the PBX took the caller out of the bridge."""
+    """The PBX took the caller out of the bridge.
+
+    Attributes:
+        over: Whether the longest allowed call is over; else we were late to say that it goes on.
+    """
+
+    over: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,7 @@ class Released:
 CallEvent: TypeAlias = (
     Entered
     | Routed
+    | Resolved
     | MediaOpened
     | Answered
     | TimedOut
@@ -127,10 +146,12 @@ class Command(Enum):
 
     FIND_ROUTE = "find-route"
     OPEN_RECORD = "open-record"
+    ASK = "ask"
     OPEN_MEDIA = "open-media"
     ANSWER = "answer"
     START_CONVERSATION = "start-conversation"
     SAY_TIME_IS_UP = "say-time-is-up"
+    BRING_BACK = "bring-back"
     STOP_CONVERSATION = "stop-conversation"
     RELEASE = "release"
     CLOSE_RECORD = "close-record"
@@ -182,12 +203,16 @@ def step(state: CallState, event: CallEvent) -> Step:
             return Step(CallState.ROUTING, (Command.FIND_ROUTE,))
         case CallState.ROUTING, Routed(route=route):
             return _routed(route)
+        case CallState.ASKING, Resolved(route=route):
+            return _resolved(route)
         case CallState.OPENING, MediaOpened():
             return Step(CallState.ANSWERING, (Command.ANSWER,))
         case CallState.ANSWERING, Answered():
             return Step(CallState.TALKING, (Command.START_CONVERSATION,))
-        case CallState.TALKING, TimedOut():
-            return Step(CallState.TALKING, (Command.SAY_TIME_IS_UP,))
+        case CallState.TALKING, TimedOut(over=over):
+            return Step(
+                CallState.TALKING, (Command.SAY_TIME_IS_UP if over else Command.BRING_BACK,)
+            )
         case CallState.OPENING, Unready(error=error):
             refused = Outcome(CallStatus.REJECTED, EndReason.REJECTED, NO_ANSWER, error)
             return Step(CallState.ENDING, _END, refused)
@@ -204,15 +229,29 @@ def step(state: CallState, event: CallEvent) -> Step:
 
 
 def _routed(route: Route) -> Step:
+    if route.asks is not None:
+        return Step(CallState.ASKING, (Command.OPEN_RECORD, Command.ASK))
     if route.assistant is not None:
         return Step(CallState.OPENING, (Command.OPEN_RECORD, Command.OPEN_MEDIA))
-    refused = Outcome(
-        CallStatus.REJECTED,
-        EndReason.NO_ASSISTANT,
-        NO_ANSWER if route.known else UNALLOCATED_NUMBER,
-        route.refusal,
-    )
-    return Step(CallState.ENDING, (Command.OPEN_RECORD, *_END), refused)
+    return Step(CallState.ENDING, (Command.OPEN_RECORD, *_END), _nobody(route))
+
+
+def _resolved(route: Route) -> Step:
+    """A caller who is turned away is rejected from here on, however the message ends."""
+    if route.assistant is None:
+        return Step(CallState.ENDING, _END, _nobody(route))
+    if route.rejection is None:
+        return Step(CallState.OPENING, (Command.OPEN_MEDIA,))
+    cause = NORMAL_CLEARING if route.rejection else NO_ANSWER
+    outcome = Outcome(CallStatus.REJECTED, EndReason.REJECTED, cause, TURNED_AWAY)
+    if not route.rejection:
+        return Step(CallState.ENDING, _END, outcome)
+    return Step(CallState.OPENING, (Command.OPEN_MEDIA,), outcome)
+
+
+def _nobody(route: Route) -> Outcome:
+    cause = NO_ANSWER if route.known else UNALLOCATED_NUMBER
+    return Outcome(CallStatus.REJECTED, EndReason.NO_ASSISTANT, cause, route.refusal)
 
 
 def _outcome(state: CallState, event: HungUp | Failed | Stopped | ConversationEnded) -> Outcome:

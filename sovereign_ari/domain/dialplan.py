@@ -14,10 +14,26 @@ ARGUMENT_ANSWERED: Final = "answered"
 """First Stasis argument of a call that comes back from `ANSWER_CONTEXT`."""
 
 ARGUMENT_TIMEOUT: Final = "timeout"
-"""First Stasis argument of a call whose longest duration is over."""
+"""First Stasis argument of a call whose longest duration, or whose lease, is over."""
 
 ARGUMENT_MEDIA: Final = "media"
 """First Stasis argument of our own external-media channels; the dialplan never sees it."""
+
+ARGUMENT_TALK: Final = "talk"
+"""First Stasis argument of our own channels that detect talk; the dialplan never sees it."""
+
+VARIABLE_LAPSED: Final = "SOVEREIGN_LAPSED"
+"""Set to 1 by the dialplan when a lease is over, cleared by us when the call goes on."""
+
+VARIABLE_ALONE_S: Final = "SOVEREIGN_ALONE_S"
+"""Set by us: how many whole seconds a caller waits for a controller when no one answers for it."""
+
+VARIABLE_ALONE_REASON: Final = "SOVEREIGN_ALONE_REASON"
+"""Set by us: the end reason of a call that ended because nobody came."""
+
+GLOBAL_ENDED: Final = "SOVEREIGN_ENDED_"
+"""With the call id behind it: set by the dialplan to `<end reason>:<Unix seconds>` when it ended a
+call without a controller, read and removed by the next one."""
 
 VARIABLE_MAX_S: Final = "SOVEREIGN_MAX_S"
 """Set by us before `ANSWER_CONTEXT`: the longest call, in seconds."""

@@ -48,6 +48,13 @@ class GivingUp(Enum):
 SilenceDecision: TypeAlias = Check | GivingUp
 
 
+def longest_silence_s(plan: SilencePlan | None, limit_s: float | None) -> float | None:
+    """How long nobody may speak before the call ends, None for as long as they like."""
+    if plan is None:
+        return limit_s
+    return plan.first_check_s + plan.max_attempts * plan.interval_s
+
+
 class SilenceClock:
     """The silence of one call.
 

@@ -159,6 +159,34 @@ class AriHttp:
         """Set a channel variable or a dialplan function, e.g. `TIMEOUT(absolute)`."""
         await self._ask("POST", f"channels/{channel}/variable", {"variable": name, "value": value})
 
+    async def global_variable(self, name: str) -> str:
+        """Read a global variable of the PBX; empty when there is none."""
+        try:
+            answer = await self._ask("GET", "asterisk/variable", {"variable": name})
+        except AsteriskRefused as refused:
+            if refused.status == 404:
+                return ""
+            raise
+        return str(answer["value"])
+
+    async def forget_global_variable(self, name: str) -> None:
+        """Remove a global variable of the PBX."""
+        await self._ask("POST", "asterisk/variable", {"variable": name})
+
+    async def listen_in(self, channel: str, *, on: str, argument: str) -> None:
+        """Make a Snoop channel that hears what another channel's far end says.
+
+        Args:
+            channel: Id of the new channel.
+            on: The channel to listen to.
+            argument: First Stasis argument of the new channel.
+        """
+        await self._ask(
+            "POST",
+            f"channels/{on}/snoop/{channel}",
+            {"spy": "in", "app": self._address.app, "appArgs": argument},
+        )
+
     async def continue_in_dialplan(self, channel: str, context: str, exten: str) -> None:
         """Send a channel back into the dialplan, at priority 1."""
         await self._ask(

@@ -96,6 +96,37 @@ class ChannelDtmfReceived(_Message):
     duration_ms: int = 0
 
 
+class ChannelTalkingStarted(_Message):
+    """The channel became loud: it has TALK_DETECT."""
+
+    type: Literal["ChannelTalkingStarted"]
+    channel: Channel
+
+
+class ChannelTalkingFinished(_Message):
+    """The channel has been quiet for as long as TALK_DETECT was told.
+
+    Its `duration` is not read: some releases report a negative one.
+    """
+
+    type: Literal["ChannelTalkingFinished"]
+    channel: Channel
+
+
+class ChannelHold(_Message):
+    """The far end put us on hold."""
+
+    type: Literal["ChannelHold"]
+    channel: Channel
+
+
+class ChannelUnhold(_Message):
+    """The far end took us back."""
+
+    type: Literal["ChannelUnhold"]
+    channel: Channel
+
+
 class ApplicationReplaced(_Message):
     """Another socket took our application over: this one is deaf from now on."""
 
@@ -109,6 +140,10 @@ AriEvent: TypeAlias = (
     | ChannelHangupRequest
     | ChannelDestroyed
     | ChannelDtmfReceived
+    | ChannelTalkingStarted
+    | ChannelTalkingFinished
+    | ChannelHold
+    | ChannelUnhold
     | ApplicationReplaced
 )
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 _A = "sovereign_ari"
-_E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G, _N = (
+_E, _D, _M, _S, _W, _T, _V, _C, _B, _K, _X, _L, _G, _N = (
     f"sovereign_ari.{name}"
     for name in (
         "errors",
@@ -20,6 +20,7 @@ _E, _D, _M, _S, _W, _V, _C, _B, _K, _X, _L, _G, _N = (
         "media",
         "speech",
         "wire",
+        "telephony",
         "conversation",
         "control",
         "bundle",
@@ -39,7 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     _S: {_E, _M, _D, "aiohttp", "cryptography", "google", "grpc", "pocketsphinx"},
     _W: {_E, _M, f"{_D}.ids", "aiohttp", "pydantic"},
     _V: {_E, _D, _M, _S},
-    _C: {_E, _D, _M, _W, _V, "structlog"},
+    _T: {_E, _D, _M, _W},
+    _C: {_E, _D, _M, _W, _T, _V, "structlog"},
     f"{_A}.vault": {_E, "cryptography"},
     f"{_A}.outgoing": {_E, "aiohttp", "anyio", "cryptography", "httpx", "httpcore", "idna", "mcp"},
     f"{_A}.importers": set(),

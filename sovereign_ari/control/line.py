@@ -1,0 +1,94 @@
+"""The line of an answered caller: does he talk, does he listen, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sovereign_ari.control.ports import CallServices
+from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.ids import CallId, ChannelId
+from sovereign_ari.domain.silence import longest_silence_s
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.transcode import silence_frame
+from sovereign_ari.telephony.silence import LineGuard, LineLimits
+from sovereign_ari.wire.media_leg import MediaLeg
+
+
+class CallersLine:
+    """Passes on what the PBX says of a caller's line, and has it guarded.
+
+    Args:
+        leg: The call's audio.
+        audio: Its format.
+        note: Puts something on the call's timeline.
+    """
+
+    def __init__(
+        self, leg: MediaLeg, audio: AudioFormat, note: Callable[[str, Mapping[str, Any]], None]
+    ) -> None:
+        self._leg = leg
+        self._silence = silence_frame(audio)
+        self._note = note
+        self._held = False
+        self._guard: LineGuard | None = None
+        self._dialogue: Dialogue | None = None
+
+    @property
+    def longest_is_over(self) -> bool:
+        """Whether the call has lasted as long as it may."""
+        return self._guard is None or self._guard.longest_is_over
+
+    def answered(
+        self,
+        services: CallServices,
+        call: CallId,
+        channel: ChannelId,
+        assistant: Assistant,
+        dialogue: Dialogue,
+    ) -> None:
+        """Begin to guard it."""
+        self._dialogue = dialogue
+        silence_s = longest_silence_s(assistant.silence, assistant.silence_timeout_s)
+        limits = LineLimits(assistant.max_duration_s, silence_s)
+        self._guard = LineGuard(services.ari, call, channel, services.clock, limits)
+        self._guard.start(dialogue.quiet.clock.go_deaf)
+
+    def back(self) -> None:
+        """Go on: the PBX had taken the caller away because it had not heard of us in time."""
+        if self._guard is not None:
+            self._guard.bring_back()
+
+    def talk_entered(self) -> None:
+        """Note that the channel which detects talk is in our application."""
+        if self._guard is not None:
+            self._guard.talk_entered.set()
+
+    def talking(self, on: bool, now_s: float) -> None:
+        """Note that it became loud, or quiet."""
+        if self._dialogue is not None:
+            self._dialogue.quiet.clock.talking(on, now_s)
+
+    def hold(self, on: bool) -> None:
+        """Note that the caller's side put us on hold, or took us back."""
+        if self._dialogue is None or on is self._held:
+            return
+        self._held = on
+        self._leg.hold(on)
+        self._dialogue.quiet.clock.hold(on)
+        self._note("hold", {"on": on})
+
+    def heard(self, frame: bytes) -> bytes:
+        """What the caller said: what comes while we are on hold is not his."""
+        return self._silence if self._held else frame
+
+    async def stop(self) -> None:
+        """Guard it no longer: the call ends."""
+        if self._guard is not None:
+            await self._guard.stop()
+
+    async def release(self) -> None:
+        """Remove what the guard made in Asterisk."""
+        if self._guard is not None:
+            await self._guard.remove()

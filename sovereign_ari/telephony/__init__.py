@@ -1,0 +1,1 @@
+"""What the PBX does for a call, each thing in one module."""

@@ -1,0 +1,198 @@
+"""What the PBX does about silence: it hears whether a caller talks, and ends calls nobody minds.
+
+*Talk detection* runs on a Snoop channel. On the caller's own channel it counts packets, so a
+caller whose telephone sends none would never fall silent; a Snoop channel is driven by a clock.
+
+*The lease* is for the day on which we die. The PBX ends a call `LEASE_S` after we last said that
+it may go on: it then offers the caller to us again, and when nobody answers it keeps him for as
+long as silence may last, and hangs up. The same timer ends the longest call, so a lease never
+reaches beyond that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sovereign_ari.domain.dialplan import (
+    ARGUMENT_TALK,
+    GLOBAL_ENDED,
+    VARIABLE_ALONE_REASON,
+    VARIABLE_ALONE_S,
+    VARIABLE_LAPSED,
+)
+from sovereign_ari.domain.ids import CallId, ChannelId, talk_channel_of
+from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.silence import HANGOVER_S
+from sovereign_ari.errors import SovereignError
+from sovereign_ari.wire.ari_http import AriHttp
+
+TALK_LEVEL = 320
+"""Mean absolute sample above which a line is loud: noise of -38 dBFS. Comfort noise and line noise
+lie at -65 to -40 dBFS, quiet speech at -35 dBFS and more."""
+
+TALK_ENTERS_WITHIN_S = 5.0
+LEASE_S = 8.0
+RENEW_S = 3.0
+ALONE_S = 30  # how long a caller waits for a controller when his call has no limit on silence
+LONGEST_ALONE_S = 60
+OVER_WITHIN_S = 1.0  # two clocks measure the longest call
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LineLimits:
+    """How long a call may last. Seconds.
+
+    Attributes:
+        longest_s: The whole call, from its answer.
+        silence_s: Silence of both sides; None when it does not matter.
+    """
+
+    longest_s: float
+    silence_s: float | None
+
+
+class LineGuard:
+    """Guards the answered line of one call.
+
+    Args:
+        ari: Requests to Asterisk.
+        call: The call.
+        channel: The caller's channel.
+        clock: Monotonic seconds.
+        limits: How long it may last.
+
+    Attributes:
+        talk_entered: To be set when the talk-detecting channel is in our application.
+    """
+
+    def __init__(
+        self,
+        ari: AriHttp,
+        call: CallId,
+        channel: ChannelId,
+        clock: Callable[[], float],
+        limits: LineLimits,
+    ) -> None:
+        self.talk_entered = asyncio.Event()
+        self._ari = ari
+        self._call = call
+        self._channel = channel
+        self._talk_channel = talk_channel_of(call)
+        self._clock = clock
+        self._limits = limits
+        self._ends_s = clock() + limits.longest_s
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def longest_is_over(self) -> bool:
+        """Whether the longest call is over, rather than a lease."""
+        return self._clock() >= self._ends_s - OVER_WITHIN_S
+
+    def start(self, on_no_talk_detection: Callable[[], None]) -> None:
+        """Begin: the caller has just been answered.
+
+        Args:
+            on_no_talk_detection: Called when the PBX cannot say whether he talks.
+        """
+        self._ends_s = self._clock() + self._limits.longest_s
+        self._begin(self._keep_lease(), "lease")
+        if self._limits.silence_s is not None:
+            self._begin(self._detect_talk(on_no_talk_detection), "talk-detection")
+
+    def bring_back(self) -> None:
+        """Go on after a lease that lapsed, once the caller is back in his bridge."""
+        self._begin(self._renew_lapsed(), "lease again")
+
+    async def stop(self) -> None:
+        """Let go: the call ends."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def remove(self) -> None:
+        """Hang up what listens."""
+        if self._limits.silence_s is not None:
+            await self._ari.hang_up(self._talk_channel)
+
+    def _begin(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(work, name=f"{what} {self._call}"))
+
+    async def _detect_talk(self, on_failure: Callable[[], None]) -> None:
+        try:
+            await self._ari.listen_in(self._talk_channel, on=self._channel, argument=ARGUMENT_TALK)
+            async with asyncio.timeout(TALK_ENTERS_WITHIN_S):
+                await self.talk_entered.wait()
+            value = f"{HANGOVER_S * 1000:.0f},{TALK_LEVEL}"
+            await self._ari.set_variable(self._talk_channel, "TALK_DETECT(set)", value)
+        except (SovereignError, TimeoutError) as error:
+            log.warning("no talk detection: %s: %s", type(error).__name__, error)
+            on_failure()
+
+    async def _keep_lease(self) -> None:
+        told = False
+        while (left_s := self._ends_s - self._clock()) > 0:
+            try:
+                await self._set_limit(min(LEASE_S, left_s))
+                if not told:
+                    await self._tell_limits()
+                    told = True
+            except SovereignError as error:
+                log.warning("a lease could not be renewed: %s", error)
+            else:
+                if left_s <= LEASE_S:  # the PBX has the true end now, and must not lose it again
+                    return
+            await asyncio.sleep(RENEW_S)
+
+    async def _renew_lapsed(self) -> None:
+        try:
+            await self._set_limit(min(LEASE_S, self._ends_s - self._clock()))
+            await self._ari.set_variable(self._channel, VARIABLE_LAPSED, "")
+        except SovereignError as error:
+            log.warning("a lapsed lease could not be renewed: %s", error)
+
+    async def _set_limit(self, seconds: float) -> None:
+        await self._ari.set_variable(self._channel, "TIMEOUT(absolute)", f"{seconds:.3f}")
+
+    async def _tell_limits(self) -> None:
+        """Say what to do with the caller when we are gone."""
+        silence_s = self._limits.silence_s
+        alone_s = ALONE_S if silence_s is None else round(max(0.0, silence_s - LEASE_S))
+        reason = EndReason.ERROR if silence_s is None else EndReason.SILENCE_TIMEOUT
+        wait_s = min(alone_s, LONGEST_ALONE_S)
+        await self._ari.set_variable(self._channel, VARIABLE_ALONE_S, str(wait_s))
+        await self._ari.set_variable(self._channel, VARIABLE_ALONE_REASON, reason.value)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAlone:
+    """How the PBX ended a call while no controller lived.
+
+    Attributes:
+        reason: Why.
+        at: When, to the second.
+    """
+
+    reason: EndReason
+    at: datetime
+
+
+async def ended_alone(ari: AriHttp, call: CallId) -> EndedAlone | None:
+    """Find out whether the PBX ended this call without us, and have it forget that."""
+    name = f"{GLOBAL_ENDED}{call}"
+    reason, _, at_s = (await ari.global_variable(name)).partition(":")
+    if not at_s:
+        return None
+    await ari.forget_global_variable(name)
+    try:
+        return EndedAlone(EndReason(reason), datetime.fromtimestamp(int(at_s), UTC))
+    except ValueError:
+        return None
