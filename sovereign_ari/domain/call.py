@@ -1,11 +1,8 @@
 """The life of one call: states, events, commands, and the one function that joins them.
 
   NEW --Entered--> ROUTING --Routed--> OPENING --MediaOpened--> ANSWERING --Answered--> TALKING
-                      |                   ^
-                      +--> ASKING --------+
 
-    ROUTING --Routed, somebody is to be asked--> ASKING --Resolved--> OPENING
-    ROUTING, ASKING --Routed, Resolved, but nobody answers-----+
+    ROUTING --Routed, but nobody answers-----------------------+
     OPENING --Unready------------------------------------------+
     TALKING --ConversationEnded--------------------------------+--> ENDING --Released--> ENDED
     any of these --HungUp, Failed, Stopped---------------------+
@@ -29,7 +26,6 @@ UNALLOCATED_NUMBER = 1  # Q.850; SIP 404
 NORMAL_CLEARING = 16  # Q.850
 NO_ANSWER = 19  # Q.850; SIP 480
 CONGESTION = 42  # Q.850: switching equipment congestion; SIP 503
-TURNED_AWAY = "the answer to assistant-request rejected the call"
 
 
 class CallState(Enum):
@@ -37,7 +33,6 @@ class CallState(Enum):
 
     NEW = "new"
     ROUTING = "routing"
-    ASKING = "asking"
     OPENING = "opening"
     ANSWERING = "answering"
     TALKING = "talking"
@@ -53,13 +48,6 @@ class Entered:
 @dataclass(frozen=True, slots=True)
 class Routed:
     """The database said who owns the number and who answers, if anybody."""
-
-    route: Route
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """Who was asked has answered, or has not: the route now says who talks, if anybody."""
 
     route: Route
 
@@ -128,7 +116,6 @@ class Released:
 CallEvent: TypeAlias = (
     Entered
     | Routed
-    | Resolved
     | MediaOpened
     | Answered
     | TimedOut
@@ -146,7 +133,6 @@ class Command(Enum):
 
     FIND_ROUTE = "find-route"
     OPEN_RECORD = "open-record"
-    ASK = "ask"
     OPEN_MEDIA = "open-media"
     ANSWER = "answer"
     START_CONVERSATION = "start-conversation"
@@ -203,8 +189,6 @@ def step(state: CallState, event: CallEvent) -> Step:
             return Step(CallState.ROUTING, (Command.FIND_ROUTE,))
         case CallState.ROUTING, Routed(route=route):
             return _routed(route)
-        case CallState.ASKING, Resolved(route=route):
-            return _resolved(route)
         case CallState.OPENING, MediaOpened():
             return Step(CallState.ANSWERING, (Command.ANSWER,))
         case CallState.ANSWERING, Answered():
@@ -229,29 +213,15 @@ def step(state: CallState, event: CallEvent) -> Step:
 
 
 def _routed(route: Route) -> Step:
-    if route.asks is not None:
-        return Step(CallState.ASKING, (Command.OPEN_RECORD, Command.ASK))
     if route.assistant is not None:
         return Step(CallState.OPENING, (Command.OPEN_RECORD, Command.OPEN_MEDIA))
-    return Step(CallState.ENDING, (Command.OPEN_RECORD, *_END), _nobody(route))
-
-
-def _resolved(route: Route) -> Step:
-    """A caller who is turned away is rejected from here on, however the message ends."""
-    if route.assistant is None:
-        return Step(CallState.ENDING, _END, _nobody(route))
-    if route.rejection is None:
-        return Step(CallState.OPENING, (Command.OPEN_MEDIA,))
-    cause = NORMAL_CLEARING if route.rejection else NO_ANSWER
-    outcome = Outcome(CallStatus.REJECTED, EndReason.REJECTED, cause, TURNED_AWAY)
-    if not route.rejection:
-        return Step(CallState.ENDING, _END, outcome)
-    return Step(CallState.OPENING, (Command.OPEN_MEDIA,), outcome)
-
-
-def _nobody(route: Route) -> Outcome:
-    cause = NO_ANSWER if route.known else UNALLOCATED_NUMBER
-    return Outcome(CallStatus.REJECTED, EndReason.NO_ASSISTANT, cause, route.refusal)
+    refused = Outcome(
+        CallStatus.REJECTED,
+        EndReason.NO_ASSISTANT,
+        NO_ANSWER if route.known else UNALLOCATED_NUMBER,
+        route.refusal,
+    )
+    return Step(CallState.ENDING, (Command.OPEN_RECORD, *_END), refused)
 
 
 def _outcome(state: CallState, event: HungUp | Failed | Stopped | ConversationEnded) -> Outcome:
