@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 
 from db.journal import CHANGED, NOTIFY_ALL
+
+NOT_SEEN = "the controller of this call was not seen any more"
 
 
 async def beat(connection: asyncpg.Connection, name: str, *, node: str, capacity: int) -> None:
@@ -52,8 +54,7 @@ async def close_orphans(connection: asyncpg.Connection, *, older_than_s: float) 
         WITH changed AS (
             UPDATE calls AS c
                SET ended_at = now(), status = 'ended-with-error', end_reason = 'error',
-                   error = 'the controller of this call was not seen any more',
-                   updated_at = now()
+                   error = $2, updated_at = now()
              WHERE c.ended_at IS NULL AND c.updated_at < $1
                AND NOT EXISTS (SELECT FROM controllers AS o
                                 WHERE o.name = c.controller AND o.seen_at >= $1)
@@ -61,8 +62,48 @@ async def close_orphans(connection: asyncpg.Connection, *, older_than_s: float) 
         ) {NOTIFY_ALL}
         """,
         as_of - timedelta(seconds=older_than_s + waited_s),
+        NOT_SEEN,
     )
     return [row["id"] for row in rows]
+
+
+async def find_left_over(connection: asyncpg.Connection, controller: str) -> list[str]:
+    """List the calls that a controller left: open, or closed lately because it was not seen."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM calls
+         WHERE controller = $1
+           AND (ended_at IS NULL OR (error = $2 AND ended_at > now() - interval '1 hour'))
+        """,
+        controller,
+        NOT_SEEN,
+    )
+    return [row["id"] for row in rows]
+
+
+async def close_ended_alone(
+    connection: asyncpg.Connection, call: str, *, at: datetime, end_reason: str
+) -> None:
+    """Close a call that the PBX ended while no controller lived, now that one knows how.
+
+    What was only a guess, because the controller was not seen, gives way to it.
+    """
+    await connection.execute(
+        f"""
+        WITH changed AS (
+            UPDATE calls
+               SET ended_at = greatest($2, answered_at, created_at), status = 'ended-with-error',
+                   end_reason = $3, error = 'its controller was gone, so the PBX ended the call',
+                   updated_at = now()
+             WHERE id = $1 AND (ended_at IS NULL OR error = $4)
+            {CHANGED}
+        ) {NOTIFY_ALL}
+        """,
+        call,
+        at,
+        end_reason,
+        NOT_SEEN,
+    )
 
 
 async def close_calls_of(

@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,6 @@ from aiohttp import web
 
 from api.app import build_app
 from api.parts import Parts
-from db import controllers as controllers_table
 from db.commands import open_box
 from db.journal import write_entries
 from db.pool import UNAVAILABLE, close_pool, create_pool
@@ -37,9 +36,9 @@ from sovereign_ari.control.ports import CallServices
 from sovereign_ari.conversation.terms import APOLOGY
 from sovereign_ari.conversation.tools import Patience
 from sovereign_ari.domain.agent import Config, Route
-from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
+from sovereign_ari.heartbeat import beat
 from sovereign_ari.masterkeys import opening_vault
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
@@ -61,7 +60,6 @@ from sovereign_ari.work.reports import reports_queue
 from sovereign_ari.work.worker import work
 
 SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
-HEARTBEAT_S = 2.0
 JOURNAL_CLOSES_WITHIN_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -146,7 +144,7 @@ async def run_controller(settings: Settings) -> None:
                     name="commands",
                 ),
                 group.create_task(
-                    _beat(pool, settings.ari_app, controller.call_ids), name="heartbeat"
+                    beat(pool, ari, settings.ari_app, controller.call_ids), name="heartbeat"
                 ),
             ]
             writing = group.create_task(writer.run(), name="journal")
@@ -259,24 +257,6 @@ async def _finish(writer: JournalWriter, writing: asyncio.Task[None]) -> None:
     writing.cancel()
     if len(writer):
         _log.error("%d entries of the journal were not written", len(writer))
-
-
-async def _beat(pool: asyncpg.Pool, app: str, live_calls: Callable[[], list[CallId]]) -> None:
-    """Say every two seconds that this controller lives; first close what its last life left.
-
-    Whatever the database says to it, no call may end for it.
-    """
-    first = True
-    while True:
-        try:
-            async with pool.acquire() as connection:
-                if first:
-                    await controllers_table.close_calls_of(connection, app, keep=live_calls())
-                    first = False
-                await controllers_table.beat(connection, app, node="local", capacity=100)
-        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-            _log.warning("heartbeat: %s: %s", type(error).__name__, error)
-        await asyncio.sleep(HEARTBEAT_S)
 
 
 def _registry(settings: Settings) -> ProviderRegistry:

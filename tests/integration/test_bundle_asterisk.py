@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -99,6 +100,11 @@ class Application:
                     if answer.status == 404:
                         return
                 await asyncio.sleep(POLL_S)
+
+    async def die(self) -> None:
+        """Leave without a word, as a process that is killed."""
+        assert self._socket is not None
+        await self._socket.close()
 
     async def next(self, kind: str) -> dict[str, Any]:
         assert self._socket is not None
@@ -266,6 +272,45 @@ async def test_the_longest_duration_ends_in_the_application_and_then_in_a_hang_u
             assert event["args"] == ["timeout"]
             await app.post(f"channels/{start['channel']['id']}/continue")
             assert (await call.ended()).by == "far end"
+
+
+async def test_a_call_that_nobody_minds_is_ended_by_the_pbx_which_remembers_how(
+    pbx: RunningPbx,
+) -> None:
+    async with SipCaller(pbx.sip) as caller:
+        async with application(pbx) as app, caller.call("1000") as call:
+            channel = (await app.next("StasisStart"))["channel"]["id"]
+            await answered_by(app, channel)
+            await call.answered()
+            for name, value in (
+                ("SOVEREIGN_CALL", "the-call"),
+                ("SOVEREIGN_ALONE_S", "2"),
+                ("SOVEREIGN_ALONE_REASON", "silence_timeout"),
+                ("TIMEOUT(absolute)", "0.5"),
+            ):
+                await app.post(f"channels/{channel}/variable", variable=name, value=value)
+            await app.die()
+            began_s = time.monotonic()
+            ending = await call.ended()
+            assert ending.by == "far end"
+            assert 4.5 < ending.at_s - began_s < 9  # 0.5 s, 2 s of waiting, 2.5 s of goodbye
+            assert call.heard.last_audio_before(ending.at_s) is not None
+            shown = await pbx.console("dialplan show globals")
+            assert "SOVEREIGN_ENDED_the-call=silence_timeout:" in shown
+
+
+async def test_a_caller_whose_lease_lapsed_comes_back_to_his_controller(pbx: RunningPbx) -> None:
+    async with application(pbx) as app, SipCaller(pbx.sip) as caller:
+        async with caller.call("1000") as call:
+            channel = (await app.next("StasisStart"))["channel"]["id"]
+            await answered_by(app, channel)
+            variable = f"channels/{channel}/variable"
+            for _ in range(2):
+                await app.post(variable, variable="TIMEOUT(absolute)", value="0.2")
+                assert (await app.next("StasisStart"))["args"] == ["timeout"]
+                await app.post(variable, variable="SOVEREIGN_LAPSED", value="")
+            await app.post(variable, variable="TIMEOUT(absolute)", value="60")
+            assert call.live
 
 
 @pytest.mark.parametrize("codecs", [("gsm",), ("g729", "opus")])

@@ -10,7 +10,14 @@ import asyncpg
 import pytest
 
 from db.calls import get_call
-from db.controllers import beat, close_calls_of, close_orphans, forget
+from db.controllers import (
+    beat,
+    close_calls_of,
+    close_ended_alone,
+    close_orphans,
+    find_left_over,
+    forget,
+)
 from db.journal import write_entries
 from db.organisations import ensure_operator_organisation
 from tests.support.rows import a_call_id, answered, closed, opened
@@ -89,6 +96,31 @@ async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
     assert sorted(gone) == [a_call_id(0), a_call_id(2)]
     assert (await get_call(connection, organisation, a_call_id(1))).status == "ringing"
     assert (await get_call(connection, organisation, other)).status == "ringing"
+
+
+async def test_how_the_pbx_ended_a_call_replaces_what_was_only_a_guess(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    unseen, left, known = (a_call_id(number) for number in range(3))
+    for call in (unseen, left, known):
+        await write_entries(connection, [opened(organisation, call), answered(call)])
+    await write_entries(connection, [closed(known)])
+    await connection.execute(
+        "UPDATE calls SET updated_at = now() - interval '1 hour' WHERE id = $1", unseen
+    )
+    assert await close_orphans(connection, older_than_s=15) == [unseen]
+    assert sorted(await find_left_over(connection, "sovereign-1")) == sorted([unseen, left])
+    at = await connection.fetchval(
+        "SELECT answered_at + interval '7 s' FROM calls WHERE id = $1", left
+    )
+    for call in (unseen, left, known):
+        await close_ended_alone(connection, call, at=at, end_reason="silence_timeout")
+    for call in (unseen, left):
+        found = await get_call(connection, organisation, call)
+        assert (found.status, found.end_reason) == ("ended-with-error", "silence_timeout")
+        assert found.ended_at == at
+    assert (await get_call(connection, organisation, known)).end_reason == "user_hangup"
+    assert await find_left_over(connection, "sovereign-1") == []
 
 
 async def test_a_heartbeat_is_one_row_until_the_controller_ends(
