@@ -1,0 +1,59 @@
+"""A room behind the voice, as the caller hears it."""
+
+from __future__ import annotations
+
+from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
+from tests.support.sip_call import Call
+from tests.support.tone_code import encode
+
+GAP_S = 0.7
+ROOM_DBFS, VOICE_DBFS = -50.0, -30.0
+"""Above the first something is heard, above the second it is a voice."""
+
+
+def in_two_halves(text: str, rate_hz: int) -> bytes:
+    """Synthetic speech with a pause that is part of it."""
+    spoken = encode(text, rate_hz)
+    return spoken + bytes(2 * round(GAP_S * rate_hz)) + spoken
+
+
+async def listened(call: Call, seconds: float) -> float:
+    """Listen for a while; the level of what was heard."""
+    from_s = call.heard.packets[-1].arrived_s
+    await call.heard.wait_until(lambda: call.heard.packets[-1].arrived_s > from_s + seconds, 10)
+    return call.heard.level_dbfs(from_s, from_s + seconds)
+
+
+async def test_a_room_is_heard_in_silence_and_steps_back_for_the_agent(
+    reception: Reception,
+) -> None:
+    reception.vendor.speech.render = in_two_halves
+    room = {"background_audio": {"enabled": True, "clip": "office", "volume": 0.3}}
+    number = await reception.number(first_message=None, speech_config=room)
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        # The first call of a process has its room as soon as that is made.
+        await call.heard.wait_for_audio(call.answered_at_s, 20, ROOM_DBFS)
+        await listened(call, 0.3)
+        assert -43 < await listened(call, 1.0) < -37
+        spoken_s = await say_tones(call, "room")
+        begun_s = await call.heard.wait_for_audio(spoken_s, 10, VOICE_DBFS)
+        ended_s = await call.heard.wait_for_silence(GAP_S + 0.6, 15, VOICE_DBFS)
+        assert heard_since(call, spoken_s) == ["You said: room"] * 2
+        half_s = (ended_s - begun_s - GAP_S) / 2
+        gap_s = begun_s + half_s
+        assert call.heard.level_dbfs(begun_s + 0.1, gap_s - 0.1) > -20
+        ducked = call.heard.level_dbfs(gap_s + 0.1, gap_s + GAP_S - 0.1)
+        assert -55 < ducked < -49
+        assert -43 < call.heard.level_dbfs(ended_s + 0.3, ended_s + GAP_S + 0.5) < -37
+    record = await reception.record(number)
+    assert said(record) == [("user", "room"), ("assistant", "You said: room")]
+
+
+async def test_without_a_room_silence_is_silent(reception: Reception) -> None:
+    number = await reception.number()
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        await listened(call, 0.1)
+        assert await listened(call, 0.3) == -120
