@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import typer
 import uvloop
@@ -134,17 +135,23 @@ def main() -> None:
     """Run a command: a fault is one sentence and a hint on standard error, and exit code 1."""
     try:
         app()
-    except InvalidRequest as error:
-        _fail("\n       ".join(error.details) or str(error), None)
-    except SovereignError as error:
-        _fail(str(error), error.hint if isinstance(error, OperatorError) else None)
     except Exception as error:  # noqa: BLE001  # the last line of defence of the process
-        if os.environ.get("SOVEREIGN_LOG_LEVEL") == "debug":
-            traceback.print_exc()
-        _fail(f"{type(error).__name__}: {error}", "SOVEREIGN_LOG_LEVEL=debug shows where")
+        _report(error)
 
 
-def _fail(message: str, hint: str | None) -> None:
+def _report(error: Exception) -> None:
+    while isinstance(error, ExceptionGroup):  # tasks of a group: the first to fail is the cause
+        error = error.exceptions[0]
+    if isinstance(error, InvalidRequest):
+        _fail("\n       ".join(error.details) or str(error), None)
+    if isinstance(error, SovereignError):
+        _fail(str(error), error.hint if isinstance(error, OperatorError) else None)
+    if os.environ.get("SOVEREIGN_LOG_LEVEL") == "debug":
+        traceback.print_exception(error)
+    _fail(f"{type(error).__name__}: {error}", "SOVEREIGN_LOG_LEVEL=debug shows where")
+
+
+def _fail(message: str, hint: str | None) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     if hint is not None:
         print(f"hint:  {hint}", file=sys.stderr)
