@@ -1,7 +1,10 @@
-"""How fast calls are, and what they cost: 1, 10, 50 and 100 at once.
+"""How fast calls are, and what they cost: 1, 10, 50 and 100 at once, and which stage costs what.
 
-Product, PBX, database, vendor and callers share this machine; the vendor answers at once. Prints
-a table and writes `results/calls_latency.json`. `python -m tests.bench.calls_latency [CALLS ...]`
+Product, PBX, database, vendor and callers share this machine; the vendor answers at once. The
+assistant has everything switched on that a call can have: a room behind it, tools, fall-back
+providers, rules of pronunciation, end phrases, and its own handling of silence. `--plain` measures
+one that has none of it. Prints tables and writes `results/calls_latency.json` (or
+`calls_latency_plain.json`). `python -m tests.bench.calls_latency [--plain] [CALLS ...]`
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tests.bench.calls_stages import Stage, ended_calls, print_stages, stages_of
 from tests.bench.calls_vendor import GREETING
 from tests.bench.machine import describe, usage
 from tests.support.platform import REPOSITORY, Platform, running_platform
@@ -31,6 +35,29 @@ ENDPOINTING_S = 0.4
 ROUNDS_FOR_ONE = 5
 """A single call says little: it is made this often, one after the other."""
 NUMBER = "+31205550100"
+PLAIN: dict[str, Any] = {"name": "Plain", "first_message": GREETING}
+EVERYTHING: dict[str, Any] = {
+    "name": "Everything",
+    "first_message": GREETING,
+    "autonomous_silence_handling": True,
+    "llm_config": {
+        "provider": "openai",
+        "model": "gpt-5.4",
+        "messages": [{"role": "system", "content": "You answer the telephone."}],
+        "tools": [
+            {"type": "end_call"},
+            {"name": "look_up", "description": "Finds an order.", "url": "https://example.com/"},
+        ],
+        "fallback": [{"provider": "openai", "model": "gpt-5.4-nano"}],
+    },
+    "speech_config": {
+        # So quiet that the callers' measurements, which look for sound over -41 dBFS, pass it by.
+        "background_audio": {"enabled": True, "clip": "office", "volume": 0.05},
+        "silence": {"first_check_seconds": 10},
+        "pronunciation": [{"from": "ARI", "to": "A R I"}, {"from": "PBX", "to": "P B X"}],
+        "end_call_phrases": ["have a nice day"],
+    },
+}
 
 Calls: TypeAlias = list[dict[str, Any]]
 """What the callers measured, one entry per call."""
@@ -221,35 +248,48 @@ def print_table(rows: Sequence[Row]) -> None:
         print(f"{title:<{width}}{cells}")
 
 
-async def measure(levels: Sequence[int]) -> list[Row]:
-    """Start everything, measure, stop everything."""
-    rows = []
+async def measure(
+    levels: Sequence[int], body: dict[str, Any]
+) -> tuple[list[Row], list[list[Stage]]]:
+    """Start everything, measure calls to an assistant of this body, stop everything."""
+    rows, stages = [], []
     async with vendor() as (base_url, vendor_pid):
         env = {"OPENAI_API_KEY": "a-key-of-the-bench", "OPENAI_BASE_URL": base_url}
         env["SOVEREIGN_RTP_PORTS"] = "20000-21999"
+        env["SOVEREIGN_RATE_LIMIT_PER_MINUTE"] = "100000"
         async with running_platform(env) as platform:
             async with platform.api() as api:
-                body = {"name": "Bench", "first_message": GREETING}
                 made = (await api.create("/assistants", body))["assistant"]
                 number = {"phone_number": NUMBER, "assistant_id": made["id"]}
                 await api.create("/numbers", number)
-            await callers(platform, 1)  # the first call of a process pays for its imports
-            for calls in levels:
-                print(f"measuring {calls} at once ...", file=sys.stderr)
-                rows.append(await level(platform, vendor_pid, calls))
-    return rows
+                await callers(platform, 1)  # the first call of a process pays for its imports
+                seen = len(await ended_calls(api, 0, 1))
+                for calls in levels:
+                    print(f"measuring {calls} at once ...", file=sys.stderr)
+                    rows.append(await level(platform, vendor_pid, calls))
+                    made_now = calls * (ROUNDS_FOR_ONE if calls == 1 else 1)
+                    stages.append(await stages_of(api, await ended_calls(api, seen, made_now)))
+                    seen += made_now
+    return rows, stages
 
 
 def main() -> None:
     """Measure the numbers of calls named on the command line, or the usual ones."""
-    levels = [int(argument) for argument in sys.argv[1:]] or LEVELS
+    plain = "--plain" in sys.argv
+    levels = [int(argument) for argument in sys.argv[1:] if argument != "--plain"] or LEVELS
     machine = f"{describe()}, load {os.getloadavg()[0]:.1f} before"
-    rows = asyncio.run(measure(levels))
+    rows, stages = asyncio.run(measure(levels, PLAIN if plain else EVERYTHING))
     print(f"\nCalls, on {machine}\n")
     print_table(rows)
+    print_stages(levels, stages)
     RESULTS.mkdir(exist_ok=True)
-    document = {"machine": machine, "rows": [asdict(row) for row in rows]}
-    (RESULTS / "calls_latency.json").write_text(json.dumps(document, indent=1) + "\n")
+    document = {
+        "machine": machine,
+        "rows": [asdict(row) for row in rows],
+        "stages": [[asdict(stage) for stage in of_level] for of_level in stages],
+    }
+    name = "calls_latency_plain.json" if plain else "calls_latency.json"
+    (RESULTS / name).write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A vendor for benches, in a process of its own: answers at once and costs next to nothing.
 
 Its voice is an unbroken tone, so that every hole in what a caller hears is somebody's fault. It
-does not look at the audio it gets: whatever was committed was "all right".
+does not look at the audio it gets: whatever was committed was "where is my order".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GREETING_S = 1.0
 REPLY_S = 4.0
 TONE_HZ = 500
 TONE_DBFS = -16.0
-WORDS = "all right"
+WORDS = "where is my order"
 _APPEND = '"input_audio_buffer.append"'
 
 
