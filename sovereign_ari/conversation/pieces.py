@@ -10,7 +10,7 @@ FIRST_PIECE_S = 2.5
 """A caller who has heard nothing yet waits no longer than this for the end of a sentence."""
 
 NEXT_PIECE_S = 6.0
-UNSPEAKABLE_S = 5.0
+UNSPEAKABLE_S = 4.0
 MOST_CHARS = 10_000  # about eleven minutes of speech
 
 
@@ -49,11 +49,16 @@ class Pieces:
 
     @property
     def unspeakable(self) -> bool:
-        """Whether nothing that could be said has come for too long."""
-        waited_s = self._clock() - self._since_s
-        return self._chars > 0 and waited_s > UNSPEAKABLE_S and not self._splitter.has_words
+        """Whether all of it is nothing that could be said, and it took too long."""
+        return not self._any and self._is_idle
 
     @property
     def enough(self) -> bool:
         """Whether the model need not write more."""
-        return self._chars >= MOST_CHARS or self.unspeakable
+        return self._chars >= MOST_CHARS or self._is_idle
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing that could be said has come for too long."""
+        waited_s = self._clock() - self._since_s
+        return self._chars > 0 and waited_s > UNSPEAKABLE_S and not self._splitter.has_words

@@ -248,9 +248,9 @@ class Thinker:
                     yield piece
                 if pieces.enough:
                     break
+        thought.unspeakable = pieces.unspeakable
         for piece in pieces.rest():
             yield piece
-        thought.unspeakable = pieces.unspeakable
 
 
 @dataclass(frozen=True, slots=True)

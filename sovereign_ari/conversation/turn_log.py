@@ -94,7 +94,7 @@ class TurnBook:
 
     Args:
         call_id: Stands in every record.
-        providers: Likewise, by their labels.
+        providers: Likewise, by the labels that they have by then.
         mouth: Knows when the reply in progress was sent.
         reporting: Takes the records.
 
@@ -107,11 +107,7 @@ class TurnBook:
     ) -> None:
         self.answered_s: float | None = None
         self._call_id = call_id
-        self._models = {
-            "stt": providers.stt.label,
-            "llm": providers.llm.label,
-            "tts": providers.tts.label,
-        }
+        self._providers = providers
         self._mouth = mouth
         self._reporting = reporting
         self._number = 0
@@ -136,7 +132,7 @@ class TurnBook:
         entry.written = entry.record(
             self._call_id,
             answered_s=self.answered_s,
-            models=self._models,
+            models=self._models(),
             speech=speech,
             mouth=self._mouth,
         )
@@ -147,3 +143,8 @@ class TurnBook:
         assert entry.written is not None
         entry.written = replace(entry.written, tool_calls=tuple(entry.thought.tool_calls))
         self._reporting.turn(entry.written)
+
+    def _models(self) -> dict[str, str]:
+        """Who works now: a fall-back goes by its own name."""
+        at_work = self._providers
+        return {"stt": at_work.stt.label, "llm": at_work.llm.label, "tts": at_work.tts.label}
