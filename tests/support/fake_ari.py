@@ -26,6 +26,7 @@ class FakeAri:
     app: str = "sovereign"
     channels: dict[str, str] = field(default_factory=dict)
     bridges: dict[str, set[str]] = field(default_factory=dict)
+    globals: dict[str, str] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
@@ -71,8 +72,8 @@ class FakeAri:
 
     def _act(self, method: str, path: list[str], query: Any) -> web.Response:
         match method, path:
-            case "GET", ["asterisk", "info"]:
-                return web.json_response({"status": {"startup_time": "2026-01-01T00:00:00"}})
+            case _, ["asterisk", what]:
+                return self._asterisk(method, what, query)
             case "GET", ["applications", _]:
                 body = {"name": self.app, "channel_ids": list(self.channels), "bridge_ids": []}
                 return web.json_response(body)
@@ -102,6 +103,17 @@ class FakeAri:
                 return web.Response(status=204)
             case _:
                 return web.json_response({"message": "not found"}, status=404)
+
+    def _asterisk(self, method: str, what: str, query: Any) -> web.Response:
+        if what == "info":
+            return web.json_response({"status": {"startup_time": "2026-01-01T00:00:00"}})
+        name = query["variable"]
+        if method == "POST":
+            self.globals.pop(name, None)
+            return web.Response(status=204)
+        if name in self.globals:
+            return web.json_response({"value": self.globals[name]})
+        return web.json_response({"message": "not found"}, status=404)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
