@@ -44,12 +44,13 @@ def snapshot(
     speech: Mapping[str, Any] = fields["speech_config"] or {}
     autonomous = bool(fields["autonomous_silence_handling"])
     silence_s = fields["silence_timeout_seconds"]
+    llm = fields["llm_config"] or dict(defaults["llm"])
     return Assistant(
         id=assistant_id or "",
         organisation_id=owner.organisation_id,
         name=fields["name"],
         first_message=fields["first_message"],
-        llm=fields["llm_config"] or dict(defaults["llm"]),
+        llm=_able_to_hang_up(llm) if autonomous else llm,
         stt=fields["stt_config"] or dict(defaults["stt"]),
         tts=fields["tts_config"] or dict(defaults["tts"]),
         turn_taking=turn_taking(speech.get("turn_taking") or {}),
@@ -90,6 +91,14 @@ def silence_plan(block: Mapping[str, Any], first_check_s: float | None = None) -
         messages=tuple(block.get("messages") or ()),
         final_message=block.get("final_message") or None,
     )
+
+
+def _able_to_hang_up(llm: Config) -> Config:
+    """Offer hanging up to a model whose silent callers are hung up on."""
+    tools = llm.get("tools") or []
+    if any(tool.get("type") in ("end_call", "endCall") for tool in tools):
+        return llm
+    return {**llm, "tools": [*tools, {"type": "end_call"}]}
 
 
 def _background(block: Mapping[str, Any]) -> Background | None:

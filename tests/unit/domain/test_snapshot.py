@@ -65,3 +65,21 @@ def test_the_first_check_follows_the_assistant_unless_it_is_named(
     block: dict[str, Any], seconds: float | None, first_check_s: float
 ) -> None:
     assert silence_plan(block, seconds).first_check_s == first_check_s
+
+
+def test_a_model_whose_silent_callers_are_hung_up_on_may_hang_up_itself() -> None:
+    stored: list[dict[str, Any]] = [{"type": "endCall"}, {"type": "transfer_call"}]
+    hangs_up = {"type": "end_call"}
+    for tools, offered in (
+        (None, [hangs_up]),
+        ([], [hangs_up]),
+        (stored[1:], [stored[1], hangs_up]),
+        (stored, stored),
+    ):
+        block = {"provider": "openai", "tools": tools}
+        given = fields(autonomous_silence_handling=True, llm_config=block)
+        assert snapshot(None, given, OWNER, DEFAULTS).llm["tools"] == offered
+        assert block["tools"] is tools
+        assert snapshot(None, fields(llm_config=block), OWNER, DEFAULTS).llm["tools"] is tools
+    found = snapshot(None, fields(autonomous_silence_handling=True), OWNER, DEFAULTS)
+    assert found.llm == {"provider": "any llm", "tools": [hangs_up]}
