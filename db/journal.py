@@ -21,6 +21,7 @@ import asyncpg
 from sovereign_ari.domain.records import (
     CallAnswered,
     CallClosed,
+    CallConfigured,
     CallNote,
     CallOpened,
     JournalEntry,
@@ -65,6 +66,8 @@ async def _write(connection: asyncpg.Connection, entry: JournalEntry) -> bool:
         case CallOpened():
             await _open(connection, entry)
             return True
+        case CallConfigured():
+            return await _configure(connection, entry)
         case CallAnswered():
             return await _answer(connection, entry)
         case CallClosed():
@@ -97,15 +100,40 @@ async def _open(connection: asyncpg.Connection, entry: CallOpened) -> None:
         await _set_up(connection, entry)
 
 
-async def _set_up(connection: asyncpg.Connection, entry: CallOpened) -> None:
+async def _configure(connection: asyncpg.Connection, entry: CallConfigured) -> bool:
+    """Keep who takes the call instead; after its end nothing is changed."""
+    known: bool = await connection.fetchval(
+        f"""
+        WITH changed AS (
+            UPDATE calls SET assistant_id = $2, assistant_name = $3, updated_at = now()
+             WHERE id = $1 AND ended_at IS NULL
+            {CHANGED}
+        ) {_NOTIFY}
+        """,
+        entry.call_id, entry.assistant_id, storable(entry.assistant_name),
+    )  # fmt: skip
+    await _set_up(connection, entry)
+    return known
+
+
+async def _set_up(connection: asyncpg.Connection, entry: CallOpened | CallConfigured) -> None:
     """Keep what later webhooks of the call show and where they go."""
     webhook = entry.webhook
-    await connection.execute(
+    again = (
         """
+        UPDATE SET assistant = excluded.assistant, webhook_url = excluded.webhook_url,
+                   webhook_secret = excluded.webhook_secret,
+                   webhook_events = excluded.webhook_events
+        """
+        if isinstance(entry, CallConfigured)
+        else "NOTHING"
+    )
+    await connection.execute(
+        f"""
         INSERT INTO call_reports (call_id, number_name, assistant, webhook_url, webhook_secret,
                                   webhook_events)
         SELECT id, $2, $3, $4, $5, $6 FROM calls WHERE id = $1 AND ended_at IS NULL
-        ON CONFLICT (call_id) DO NOTHING
+        ON CONFLICT (call_id) DO {again}
         """,
         entry.call_id, storable(entry.number_name), storable(entry.shown),
         webhook and webhook.url, webhook and webhook.secret,
@@ -120,12 +148,12 @@ async def _answer(connection: asyncpg.Connection, entry: CallAnswered) -> bool:
         WITH changed AS (
             UPDATE calls
                SET answered_at = $2, updated_at = now(),
-                   status = CASE WHEN ended_at IS NULL THEN 'in-progress' ELSE status END
+                   status = CASE WHEN ended_at IS NULL AND $3 THEN 'in-progress' ELSE status END
              WHERE id = $1 AND answered_at IS NULL
             {CHANGED}
         ) {_NOTIFY}
         """,
-        entry.call_id, entry.at,
+        entry.call_id, entry.at, entry.conversation,
     )  # fmt: skip
     return known
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from sovereign_ari.domain.agent import Assistant, Config, Route
-from sovereign_ari.domain.shown import SHOWN
-from sovereign_ari.domain.snapshot import Owner, snapshot
+from sovereign_ari.domain.agent import Config, Route
+from sovereign_ari.domain.assistant_request import FIELDS, asked_webhook
+from sovereign_ari.domain.owner import Owner
+from sovereign_ari.domain.snapshot import snapshot
 from sovereign_ari.errors import SetupFailed
 
 _ROUTE = f"""
@@ -22,12 +23,12 @@ WITH target AS (
 SELECT operator.id AS operator_id,
        target.organisation_id, target.number_id, target.is_active AS number_active,
        target.number_name, a.id AS assistant_id, a.is_active AS assistant_active,
-       {", ".join(f"a.{name}" for name in SHOWN)}, a.webhook_secret,
+       {", ".join(f"a.{name}" for name in FIELDS)},
        owner.webhook_url AS account_url, owner.webhook_secret AS account_secret,
        owner.webhook_events AS account_events,
        -- Pairs of a provider and its sealed key.
        ARRAY(SELECT (provider, secret) FROM byok_keys
-              WHERE organisation_id = a.organisation_id) AS sealed_keys
+              WHERE organisation_id = target.organisation_id) AS sealed_keys
   FROM organisations AS operator
   LEFT JOIN target ON true
   LEFT JOIN assistants AS a
@@ -65,12 +66,25 @@ async def find_route(
             known=False,
         )
     refusal = _refusal(row, dialled)
-    return Route(
+    owner = Owner(
         organisation_id=str(row["organisation_id"]),
+        account={name: row[name] for name in ("account_url", "account_secret", "account_events")},
+        sealed_keys=dict(row["sealed_keys"]),
+    )
+    assistant = saved = None
+    if refusal is None:
+        saved = {name: row[name] for name in FIELDS}
+        assistant = snapshot(str(row["assistant_id"]), saved, owner, defaults)
+    unlinked = row["number_active"] and row["assistant_id"] is None
+    return Route(
+        organisation_id=owner.organisation_id,
         number_id=None if row["number_id"] is None else str(row["number_id"]),
-        assistant=_assistant(row, defaults) if refusal is None else None,
+        assistant=assistant,
         refusal=refusal,
         number_name=row["number_name"],
+        owner=owner,
+        saved=saved,
+        asks=asked_webhook(assistant, owner) if assistant or unlinked else None,
     )
 
 
@@ -82,13 +96,3 @@ def _refusal(row: asyncpg.Record, dialled: str) -> str | None:
     if not row["assistant_active"]:
         return f"the assistant {row['name']} of {dialled} is switched off"
     return None
-
-
-def _assistant(row: asyncpg.Record, defaults: Mapping[str, Config]) -> Assistant:
-    owner = Owner(
-        organisation_id=str(row["organisation_id"]),
-        account={name: row[name] for name in ("account_url", "account_secret", "account_events")},
-        sealed_keys=dict(row["sealed_keys"]),
-    )
-    fields = {name: row[name] for name in (*SHOWN, "webhook_secret")}
-    return snapshot(str(row["assistant_id"]), fields, owner, defaults)

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from structlog.contextvars import bound_contextvars
 
-from sovereign_ari.control.live_call import Invitation, LiveCall
+from sovereign_ari.control.call_record import Invitation
+from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
 from sovereign_ari.domain.call import (

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from sovereign_ari.control.asking import Asking
+from sovereign_ari.control.call_record import CallRecord, Invitation
 from sovereign_ari.control.line import CallersLine
 from sovereign_ari.control.ports import CallServices, CallTools
 from sovereign_ari.control.requests import all_done, regardless
 from sovereign_ari.control.runner import CallRunner
 from sovereign_ari.control.transfers import NoTransfers
+from sovereign_ari.conversation.deaf import Deaf
 from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.terms import Ending, Reporting
 from sovereign_ari.domain.agent import Route
@@ -28,7 +31,7 @@ from sovereign_ari.domain.call import (
     Routed,
     Unready,
 )
-from sovereign_ari.domain.control import ControlCommand
+from sovereign_ari.domain.control import ControlCommand, EndCall
 from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
@@ -36,16 +39,8 @@ from sovereign_ari.domain.dialplan import (
     VARIABLE_CALL,
     VARIABLE_MAX_S,
 )
-from sovereign_ari.domain.ids import CallId, ChannelId, bridge_of, media_channel_of
-from sovereign_ari.domain.records import (
-    CallAnswered,
-    CallClosed,
-    CallNote,
-    CallOpened,
-    CallStatus,
-    EndReason,
-)
-from sovereign_ari.domain.webhook import Subject
+from sovereign_ari.domain.ids import CallId, bridge_of, media_channel_of
+from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.errors import AsteriskUnknown, OutgoingFailed
 from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.wire.media_leg import MediaLeg
@@ -55,23 +50,6 @@ ANSWERED_WITHIN_S = 10.0  # the dialplan's own answer takes milliseconds; its ev
 LAST_WORD_S = 20.0  # the PBX allows this much after the longest call, for a goodbye
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """What the dialplan told us of a new call. Numbers are personal.
-
-    Attributes:
-        channel: The caller's channel.
-        dialled: Normalised number, or an extension.
-        codec: RTP codec of the caller's leg.
-        caller: Calling number, None when withheld.
-    """
-
-    channel: ChannelId
-    dialled: str
-    codec: str
-    caller: str | None
 
 
 class LiveCall:
@@ -89,11 +67,10 @@ class LiveCall:
         self.runner = CallRunner(self._perform)
         self.media_entered = asyncio.Event()
         self.answered_s: float | None = None
-        self.assistant_name: str | None = None
-        self._invitation = invitation
+        self._dialled = invitation.dialled
         self._services = services
         self._route: Route | None = None
-        self._recorded = False
+        self._record = CallRecord(call_id, invitation, services)
         self._audio = BY_CODEC[invitation.codec]
         self._leg = MediaLeg(
             self._audio,
@@ -107,7 +84,8 @@ class LiveCall:
         self._dialogue: Dialogue | None = None
         self._talking: asyncio.Task[Ending] | None = None
         self._answered_by_s: float | None = None
-        self._opened_at = services.wall_clock()
+        self._asking = Asking(services.requests, self.note, self._settled, self._nobody_found)
+        self._rings = False
 
     @property
     def is_talking(self) -> bool:
@@ -139,14 +117,14 @@ class LiveCall:
 
     def note(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Put something on the call's timeline."""
-        self._services.journal.post(CallNote(self.id, self._services.wall_clock(), kind, detail))
+        self._record.note(kind, detail)
 
     async def _perform(self, command: Command, event: CallEvent) -> None:
         match command:
-            case Command.FIND_ROUTE:
-                await self._find_route()
+            case Command.FIND_ROUTE | Command.ASK:
+                await (self._find_route() if command is Command.FIND_ROUTE else self._ask())
             case Command.OPEN_RECORD:
-                self._open_record()
+                self._record.open(self._route)
             case Command.OPEN_MEDIA:
                 await self._open_media()
             case Command.ANSWER:
@@ -158,43 +136,34 @@ class LiveCall:
             case Command.STOP_CONVERSATION:
                 await self._stop_conversation()
             case Command.RELEASE:
-                try:
-                    await self._release()
-                finally:
-                    self.runner.post(Released())
+                await self._release()
             case Command.CLOSE_RECORD:
                 self._close_record()
 
     async def _find_route(self) -> None:
-        self._route = await self._services.directory.find_route(self._invitation.dialled)
+        self._route = await self._services.directory.find_route(self._dialled)
         self.runner.post(Routed(self._route))
 
-    def _open_record(self) -> None:
-        """Write the row of the call. Once, also when the route could not be found."""
-        if self._recorded:
-            return
-        self._recorded = True
-        route = self._route
-        assistant = route.assistant if route else None
-        self.assistant_name = assistant.name if assistant else None
-        self._services.journal.post(
-            CallOpened(
-                call_id=self.id,
-                at=self._opened_at,
-                direction="inbound",
-                controller=self._services.app,
-                caller=self._invitation.caller,
-                dialled=self._invitation.dialled,
-                codec=self._invitation.codec,
-                organisation_id=route.organisation_id if route else "",
-                number_id=route.number_id if route else None,
-                assistant_id=assistant.id if assistant else None,
-                assistant_name=self.assistant_name,
-                number_name=route.number_name if route else None,
-                webhook=assistant.webhook if assistant else None,
-                shown=assistant.shown if assistant else {},
-            )
-        )
+    async def _ring(self) -> None:
+        if not self._rings:
+            self._rings = True
+            await self._services.ari.ring(self.channel)
+
+    async def _ask(self) -> None:
+        """Ask who takes the call; events go on meanwhile, and may end it."""
+        assert self._route is not None
+        await self._ring()
+        self._asking.start(self._route, self._record.subject(self._route, CallStatus.RINGING))
+
+    def _settled(self, route: Route) -> None:
+        assert self._route is not None
+        if route.assistant is not self._route.assistant:
+            self._record.configure(route)
+        self._route = route
+        self.runner.post(Routed(route))
+
+    def _nobody_found(self, why: str) -> None:
+        self.runner.post(Failed(f"{Command.ASK.value}: {why}"))
 
     async def _open_media(self) -> None:
         """Ring, make our legs, and let the dialogue prepare its first words meanwhile."""
@@ -203,9 +172,14 @@ class LiveCall:
         ari, media, bridge = self._services.ari, media_channel_of(self.id), bridge_of(self.id)
         assistant = self._route.assistant
         self._tools = self._services.tools.for_call(
-            self._subject(self._route), assistant, self.note, NoTransfers()
+            self._record.subject(self._route, CallStatus.IN_PROGRESS),
+            assistant,
+            self.note,
+            NoTransfers(),
         )
         providers = self._services.providers.for_assistant(assistant, self.note)
+        if self._route.rejection is not None:
+            providers = replace(providers, stt=Deaf())
         self._dialogue = Dialogue(
             self.id,
             assistant,
@@ -226,7 +200,7 @@ class LiveCall:
         await self._leg.open()
         unready, _, _, self._peer, _ = await all_done(
             self._open_tools(self._tools),
-            ari.ring(self.channel),
+            self._ring(),
             ari.watch_channel(self.channel),
             ari.open_external_media(
                 media, to=self._leg.local, audio=self._audio, argument=ARGUMENT_MEDIA
@@ -252,19 +226,6 @@ class LiveCall:
             return str(error)
         return None
 
-    def _subject(self, route: Route) -> Subject:
-        """The call as integrators are told of it while somebody talks to the caller."""
-        invitation = self._invitation
-        return Subject(
-            call_id=self.id,
-            direction="inbound",
-            status=CallStatus.IN_PROGRESS,
-            number_id=route.number_id,
-            number=invitation.dialled,
-            number_name=route.number_name,
-            customer=invitation.caller,
-        )
-
     async def _answer(self) -> None:
         assert self._route is not None
         assert self._route.assistant is not None
@@ -284,11 +245,14 @@ class LiveCall:
         self.answered_s = self._services.clock()
         self._dialogue.answered()
         self._leg.connect(self._peer, self._services.pacer, self.id)
-        self._services.journal.post(CallAnswered(self.id, self._services.wall_clock()))
         assert self._route is not None
         assert self._route.assistant is not None
+        rejection = self._route.rejection
+        self._record.answered(conversation=rejection is None)
         assistant, dialogue = self._route.assistant, self._dialogue
         self.line.answered(self._services, self.id, self.channel, assistant, dialogue)
+        if rejection is not None:
+            self._dialogue.control(EndCall(rejection))
         log.info("answered")
 
     async def _rejoin(self, command: Command) -> None:
@@ -319,6 +283,7 @@ class LiveCall:
     async def _stop_conversation(self) -> None:
         if self._dialogue is not None:
             self._dialogue.stop_listening()
+        await self._asking.stop()
         await self.line.stop()
         if self._talking is not None:
             self._talking.cancel()
@@ -341,19 +306,10 @@ class LiveCall:
             )
         finally:
             self._leg.close()
+            self.runner.post(Released())
 
     def _close_record(self) -> None:
-        self._open_record()
+        self._record.open(self._route)
         outcome = self.runner.outcome or Outcome(CallStatus.FAILED, EndReason.ERROR)
-        self._services.journal.post(
-            CallClosed(
-                call_id=self.id,
-                at=self._services.wall_clock(),
-                status=outcome.status,
-                end_reason=outcome.reason,
-                cause=outcome.cause,
-                error=outcome.error,
-                media=self._leg.facts(),
-            )
-        )
+        self._record.close(outcome, self._leg.facts())
         log.info("ended: %s, %s, cause %d", outcome.status, outcome.reason, outcome.cause)

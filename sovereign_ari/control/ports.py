@@ -11,6 +11,7 @@ from sovereign_ari.control.rooms import Rooms
 from sovereign_ari.conversation.terms import Providers, Transfers
 from sovereign_ari.conversation.tools import NoTools, ToolBox
 from sovereign_ari.domain.agent import Assistant, Route
+from sovereign_ari.domain.assistant_request import Resolution
 from sovereign_ari.domain.control import CommandOutcome, TakenCommand
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.domain.webhook import Subject
@@ -92,6 +93,25 @@ class NoToolSource:
         return _NoCallTools()
 
 
+class AssistantRequests(Protocol):
+    """Asks integrators who takes a call."""
+
+    async def ask(self, route: Route, subject: Subject) -> Resolution:
+        """Ask `route.asks` once. Whatever it answers, the call has somebody if its number has.
+
+        Raises:
+            DatabaseUnavailable: If the number has nobody, and who was named cannot be read.
+        """
+
+
+class NobodyAsked:
+    """For controllers that ask nobody."""
+
+    async def ask(self, route: Route, subject: Subject) -> Resolution:
+        """Leave everything as it is."""
+        return Resolution(route, {"outcome": "default"})
+
+
 class CommandBox(Protocol):
     """Commands of clients to the calls of this controller."""
 
@@ -127,6 +147,7 @@ class CallServices:
         entropy: 80 random bits, for ids.
         tools: Makes their tools.
         rooms: What is heard behind their assistants.
+        requests: Asks integrators about them.
     """
 
     app: str
@@ -141,3 +162,4 @@ class CallServices:
     entropy: Callable[[], int]
     tools: ToolSource = field(default_factory=NoToolSource)
     rooms: Rooms = field(default_factory=Rooms)
+    requests: AssistantRequests = field(default_factory=NobodyAsked)

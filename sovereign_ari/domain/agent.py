@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from sovereign_ari.domain.owner import Owner
 from sovereign_ari.domain.webhook import Webhook
 
 Config: TypeAlias = Mapping[str, Any]
@@ -128,6 +129,11 @@ class Route:
         refusal: Why nobody answers (a sentence for the operator), when `assistant` is None.
         known: Whether the number exists at all; an unknown one is answered with SIP 404.
         number_name: What people call the number.
+        owner: Whose number it is, None when nobody owns it.
+        saved: The fields of `assistant` as they are stored, for changes of it.
+        asks: Who is asked before the call is answered, None for nobody.
+        rejection: What is said to a caller who is turned away. *Personal.* Empty says nothing;
+            None turns nobody away.
     """
 
     organisation_id: str
@@ -136,3 +142,7 @@ class Route:
     refusal: str | None = None
     known: bool = True
     number_name: str | None = None
+    owner: Owner | None = None
+    saved: Mapping[str, Any] | None = field(default=None, repr=False)
+    asks: Webhook | None = None
+    rejection: str | None = field(default=None, repr=False)

@@ -1,8 +1,10 @@
 """The life of one call: states, events, commands, and the one function that joins them.
 
   NEW --Entered--> ROUTING --Routed--> OPENING --MediaOpened--> ANSWERING --Answered--> TALKING
+                                   |
+                                   +--> ASKING, when somebody is to be asked --Routed--> OPENING
 
-    ROUTING --Routed, but nobody answers-----------------------+
+    ROUTING, ASKING --Routed, but nobody answers---------------+
     OPENING --Unready------------------------------------------+
     TALKING --ConversationEnded--------------------------------+--> ENDING --Released--> ENDED
     any of these --HungUp, Failed, Stopped---------------------+
@@ -26,6 +28,7 @@ UNALLOCATED_NUMBER = 1  # Q.850; SIP 404
 NORMAL_CLEARING = 16  # Q.850
 NO_ANSWER = 19  # Q.850; SIP 480
 CONGESTION = 42  # Q.850: switching equipment congestion; SIP 503
+TURNED_AWAY = "the answer to assistant-request rejected the call"
 
 
 class CallState(Enum):
@@ -33,6 +36,7 @@ class CallState(Enum):
 
     NEW = "new"
     ROUTING = "routing"
+    ASKING = "asking"
     OPENING = "opening"
     ANSWERING = "answering"
     TALKING = "talking"
@@ -47,7 +51,10 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The database said who owns the number and who answers, if anybody."""
+    """It is known who owns the number and who answers, if anybody, or who is to be asked.
+
+    First the database says so; then, with nobody left to ask, whoever was asked.
+    """
 
     route: Route
 
@@ -133,6 +140,7 @@ class Command(Enum):
 
     FIND_ROUTE = "find-route"
     OPEN_RECORD = "open-record"
+    ASK = "ask"
     OPEN_MEDIA = "open-media"
     ANSWER = "answer"
     START_CONVERSATION = "start-conversation"
@@ -187,8 +195,8 @@ def step(state: CallState, event: CallEvent) -> Step:
     match state, event:
         case CallState.NEW, Entered():
             return Step(CallState.ROUTING, (Command.FIND_ROUTE,))
-        case CallState.ROUTING, Routed(route=route):
-            return _routed(route)
+        case ((CallState.ROUTING | CallState.ASKING), Routed(route=route)):
+            return _routed(state, route)
         case CallState.OPENING, MediaOpened():
             return Step(CallState.ANSWERING, (Command.ANSWER,))
         case CallState.ANSWERING, Answered():
@@ -212,16 +220,26 @@ def step(state: CallState, event: CallEvent) -> Step:
             raise IllegalTransition(f"{type(event).__name__} while {state.value}")
 
 
-def _routed(route: Route) -> Step:
-    if route.assistant is not None:
-        return Step(CallState.OPENING, (Command.OPEN_RECORD, Command.OPEN_MEDIA))
-    refused = Outcome(
-        CallStatus.REJECTED,
-        EndReason.NO_ASSISTANT,
-        NO_ANSWER if route.known else UNALLOCATED_NUMBER,
-        route.refusal,
-    )
-    return Step(CallState.ENDING, (Command.OPEN_RECORD, *_END), refused)
+def _routed(state: CallState, route: Route) -> Step:
+    """Go where a route leads. The record is opened before anybody is asked."""
+    record = (Command.OPEN_RECORD,) if state is CallState.ROUTING else ()
+    if route.asks is not None and state is CallState.ROUTING:
+        return Step(CallState.ASKING, (*record, Command.ASK))
+    if route.assistant is None:
+        return Step(CallState.ENDING, (*record, *_END), _nobody(route))
+    if route.rejection is None:
+        return Step(CallState.OPENING, (*record, Command.OPEN_MEDIA))
+    # From here on the call is rejected, however the message ends.
+    if route.rejection:
+        outcome = Outcome(CallStatus.REJECTED, EndReason.REJECTED, NORMAL_CLEARING, TURNED_AWAY)
+        return Step(CallState.OPENING, (*record, Command.OPEN_MEDIA), outcome)
+    outcome = Outcome(CallStatus.REJECTED, EndReason.REJECTED, NO_ANSWER, TURNED_AWAY)
+    return Step(CallState.ENDING, (*record, *_END), outcome)
+
+
+def _nobody(route: Route) -> Outcome:
+    cause = NO_ANSWER if route.known else UNALLOCATED_NUMBER
+    return Outcome(CallStatus.REJECTED, EndReason.NO_ASSISTANT, cause, route.refusal)
 
 
 def _outcome(state: CallState, event: HungUp | Failed | Stopped | ConversationEnded) -> Outcome:

@@ -85,11 +85,40 @@ class CallOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class CallConfigured:
+    """Somebody else than the assistant of the number takes the call, or it with changes.
+
+    Attributes:
+        call_id: The call.
+        assistant_id: The saved assistant who talks, None for one of this call alone.
+        assistant_name: Its name, None when it has none.
+        number_name: What people call the called number.
+        webhook: Where events of this call go from now on.
+        shown: As `CallOpened` has it.
+    """
+
+    call_id: CallId
+    assistant_id: str | None
+    assistant_name: str | None
+    number_name: str | None
+    webhook: Webhook | None
+    shown: Config = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """The caller was answered: the status is `in-progress`."""
+    """The caller was answered.
+
+    Attributes:
+        call_id: The call.
+        at: When.
+        conversation: Whether somebody talks with the caller, so that the status is `in-progress`;
+            False for a caller who is only told why not.
+    """
 
     call_id: CallId
     at: datetime
+    conversation: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +214,6 @@ class CallClosed:
     media: Mapping[str, float] = field(default_factory=dict)
 
 
-JournalEntry: TypeAlias = CallOpened | CallAnswered | TurnRecord | CallNote | CallClosed
+JournalEntry: TypeAlias = (
+    CallOpened | CallConfigured | CallAnswered | TurnRecord | CallNote | CallClosed
+)

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sovereign_ari.domain.agent import Assistant, Background, Config, SilencePlan, TurnTaking
+from sovereign_ari.domain.owner import Owner
 from sovereign_ari.domain.shown import shown_config, webhook_of
 
 DEFAULT_MAX_DURATION_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """What an organisation lends to its assistants.
-
-    Attributes:
-        organisation_id: Its id, a UUID in text form.
-        account: `account_url`, `account_secret` and `account_events` of its own webhook.
-        sealed_keys: Its keys of vendors, by provider, as they are stored.
-    """
-
-    organisation_id: str
-    account: Mapping[str, Any]
-    sealed_keys: Mapping[str, bytes] = field(repr=False)
 
 
 def snapshot(
@@ -48,7 +33,7 @@ def snapshot(
     return Assistant(
         id=assistant_id or "",
         organisation_id=owner.organisation_id,
-        name=fields["name"],
+        name=fields["name"] or "",
         first_message=fields["first_message"],
         llm=_able_to_hang_up(llm) if autonomous else llm,
         stt=fields["stt_config"] or dict(defaults["stt"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,7 @@ from sovereign_ari.domain.call import (
     step,
 )
 from sovereign_ari.domain.records import CallStatus, EndReason
+from sovereign_ari.domain.webhook import Webhook
 from sovereign_ari.errors import IllegalTransition
 
 ASSISTANT = Assistant("a", "o", "Ann", None, {}, {}, {})
@@ -36,6 +38,9 @@ EVENTS: list[CallEvent] = [
     Entered(),
     Routed(ANSWERING_ROUTE),
     Routed(Route("o", None, None, "nobody", known=False)),
+    Routed(replace(ANSWERING_ROUTE, asks=Webhook("https://example.com"))),
+    Routed(replace(ANSWERING_ROUTE, rejection="We are closed.")),
+    Routed(replace(ANSWERING_ROUTE, rejection="")),
     MediaOpened(),
     Answered(),
     TimedOut(),
@@ -93,9 +98,47 @@ def test_every_pair_is_decided(state: CallState, event: CallEvent) -> None:
         assert state in LIVE
         return
     assert state is not CallState.ENDED or taken.state is CallState.ENDED
-    assert (taken.outcome is None) == (
-        taken.state is not CallState.ENDING or state is CallState.ENDING
+    decided = taken.state is CallState.ENDING and state is not CallState.ENDING
+    turned_away = (
+        taken.state is CallState.OPENING
+        and isinstance(event, Routed)
+        and event.route.rejection is not None
     )
+    assert (taken.outcome is not None) == (decided or turned_away)
+
+
+def test_the_record_is_opened_before_anybody_is_asked_and_only_once() -> None:
+    asked = replace(ANSWERING_ROUTE, asks=Webhook("https://example.com"))
+    first = step(CallState.ROUTING, Routed(asked))
+    assert (first.state, first.commands) == (
+        CallState.ASKING,
+        (Command.OPEN_RECORD, Command.ASK),
+    )
+    then = step(CallState.ASKING, Routed(ANSWERING_ROUTE))
+    assert (then.state, then.commands) == (CallState.OPENING, (Command.OPEN_MEDIA,))
+    assert step(CallState.ASKING, Routed(asked)).state is CallState.OPENING  # nobody asks twice
+
+
+def test_a_number_for_which_nobody_was_named_has_no_assistant() -> None:
+    taken = step(CallState.ASKING, Routed(Route("o", "n", None, "no one answered")))
+    assert taken.commands == (Command.STOP_CONVERSATION, Command.RELEASE)
+    assert taken.outcome is not None
+    assert (taken.outcome.reason, taken.outcome.cause) == (EndReason.NO_ASSISTANT, NO_ANSWER)
+    assert taken.outcome.error == "no one answered"
+
+
+def test_a_caller_who_is_turned_away_is_rejected_however_the_message_ends() -> None:
+    taken = step(CallState.ASKING, Routed(replace(ANSWERING_ROUTE, rejection="Closed.")))
+    assert (taken.state, taken.commands) == (CallState.OPENING, (Command.OPEN_MEDIA,))
+    assert taken.outcome is not None
+    assert (taken.outcome.status, taken.outcome.reason) == (
+        CallStatus.REJECTED,
+        EndReason.REJECTED,
+    )
+    silent = step(CallState.ASKING, Routed(replace(ANSWERING_ROUTE, rejection="")))
+    assert silent.state is CallState.ENDING
+    assert silent.outcome is not None
+    assert silent.outcome.cause == NO_ANSWER
 
 
 @pytest.mark.parametrize(

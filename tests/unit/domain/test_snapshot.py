@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sovereign_ari.domain.agent import Background, SilencePlan
+from sovereign_ari.domain.owner import Owner
 from sovereign_ari.domain.shown import SHOWN
-from sovereign_ari.domain.snapshot import Owner, silence_plan, snapshot
+from sovereign_ari.domain.snapshot import silence_plan, snapshot
 
 OWNER = Owner(
     organisation_id="org",

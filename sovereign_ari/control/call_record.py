@@ -1,0 +1,131 @@
+"""What one call writes of itself, from its first ring to its end, and what others are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sovereign_ari.control.ports import CallServices
+from sovereign_ari.domain.agent import Route
+from sovereign_ari.domain.call import Outcome
+from sovereign_ari.domain.ids import CallId, ChannelId
+from sovereign_ari.domain.records import (
+    CallAnswered,
+    CallClosed,
+    CallConfigured,
+    CallNote,
+    CallOpened,
+    CallStatus,
+)
+from sovereign_ari.domain.webhook import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What the dialplan told us of a new call. Numbers are personal.
+
+    Attributes:
+        channel: The caller's channel.
+        dialled: Normalised number, or an extension.
+        codec: RTP codec of the caller's leg.
+        caller: Calling number, None when withheld.
+    """
+
+    channel: ChannelId
+    dialled: str
+    codec: str
+    caller: str | None
+
+
+class CallRecord:
+    """The record of one call. Begins with the first ring.
+
+    Args:
+        call_id: The call.
+        invitation: What the dialplan said.
+        services: What all calls share.
+    """
+
+    def __init__(self, call_id: CallId, invitation: Invitation, services: CallServices) -> None:
+        self._id = call_id
+        self._invitation = invitation
+        self._services = services
+        self._began_at = services.wall_clock()
+        self._opened = False
+
+    def open(self, route: Route | None) -> None:
+        """Write the row of the call. Once, also when the route could not be found."""
+        if self._opened:
+            return
+        self._opened = True
+        assistant = route.assistant if route else None
+        self._services.journal.post(
+            CallOpened(
+                call_id=self._id,
+                at=self._began_at,
+                direction="inbound",
+                controller=self._services.app,
+                caller=self._invitation.caller,
+                dialled=self._invitation.dialled,
+                codec=self._invitation.codec,
+                organisation_id=route.organisation_id if route else "",
+                number_id=route.number_id if route else None,
+                assistant_id=assistant.id if assistant else None,
+                assistant_name=assistant.name if assistant else None,
+                number_name=route.number_name if route else None,
+                webhook=assistant.webhook if assistant else None,
+                shown=assistant.shown if assistant else {},
+            )
+        )
+
+    def configure(self, route: Route) -> None:
+        """Write who takes the call instead of the assistant that the row was opened with."""
+        if (assistant := route.assistant) is None:
+            return
+        self._services.journal.post(
+            CallConfigured(
+                call_id=self._id,
+                assistant_id=assistant.id or None,
+                assistant_name=assistant.name or None,
+                number_name=route.number_name,
+                webhook=assistant.webhook,
+                shown=assistant.shown,
+            )
+        )
+
+    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Put something on the timeline."""
+        self._services.journal.post(CallNote(self._id, self._services.wall_clock(), kind, detail))
+
+    def answered(self, *, conversation: bool) -> None:
+        """Write that the caller hears us, and whether anybody talks with him."""
+        now = self._services.wall_clock()
+        self._services.journal.post(CallAnswered(self._id, now, conversation))
+
+    def close(self, outcome: Outcome, media: Mapping[str, float]) -> None:
+        """Write the end; what was never opened is opened with it."""
+        self.open(None)
+        self._services.journal.post(
+            CallClosed(
+                call_id=self._id,
+                at=self._services.wall_clock(),
+                status=outcome.status,
+                end_reason=outcome.reason,
+                cause=outcome.cause,
+                error=outcome.error,
+                media=media,
+            )
+        )
+
+    def subject(self, route: Route, status: CallStatus) -> Subject:
+        """The call as integrators are told of it."""
+        return Subject(
+            call_id=self._id,
+            direction="inbound",
+            status=status,
+            number_id=route.number_id,
+            number=self._invitation.dialled,
+            number_name=route.number_name,
+            customer=self._invitation.caller,
+        )
