@@ -15,6 +15,8 @@ from sovereign_ari.speech.resilience.hedging import Paces
 from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
 from sovereign_ari.speech.resilience.lineup import Lineups
 from sovereign_ari.speech.resilience.notes import Note, ProviderNotes
+from sovereign_ari.speech.resilience.speech_to_text import ResilientSpeechToText
+from sovereign_ari.speech.resilience.text_to_speech import ResilientTextToSpeech
 
 _log = logging.getLogger(__name__)
 
@@ -76,14 +78,15 @@ class CallProviders:
     def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
         """See `ProviderSource`."""
         registry, lineups, own = self._registry, self._lineups, self._keys.of(assistant)
-        stt = lineups.of(registry.speech_to_text, assistant.stt, own, ProviderNotes(note, "stt"))
-        llm_notes = ProviderNotes(note, "llm")
+        stt_notes, llm_notes = ProviderNotes(note, "stt"), ProviderNotes(note, "llm")
+        tts_notes = ProviderNotes(note, "tts")
+        stt = lineups.of(registry.speech_to_text, assistant.stt, own, stt_notes)
         llm = lineups.of(registry.language_model, assistant.llm, own, llm_notes)
-        tts = lineups.of(registry.text_to_speech, assistant.tts, own, ProviderNotes(note, "tts"))
+        tts = lineups.of(registry.text_to_speech, assistant.tts, own, tts_notes)
         return Providers(
-            stt=stt[0].provider,
+            stt=ResilientSpeechToText(stt, stt_notes),
             llm=ResilientLanguageModel(llm, llm_notes, self._paces),
-            tts=tts[0].provider,
+            tts=ResilientTextToSpeech(tts, tts_notes),
             apology=self._apology,
             apology_format=self._apology_format,
         )

@@ -12,7 +12,6 @@ from sovereign_ari.media.transcode import Converter, decoder_for
 from sovereign_ari.media.vad import VoiceActivity
 from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
 
-CONNECT_TIMEOUT_S = 5.0
 CHUNK_FRAMES = 5
 """Frames handed to the recogniser at once. A flush hands over what there is, so an end of turn
 does not wait for a chunk; a message per frame would cost a call half of its CPU."""
@@ -68,17 +67,10 @@ class Ears:
         """Keep a recognition open until cancelled.
 
         Raises:
-            ProviderError: If the recogniser refuses, cannot be reached, or ends.
+            ProviderError: If the recogniser cannot go on, and nobody can in its place.
         """
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S) as deadline:
-                async with self._stt.open(self._audio) as stream:
-                    deadline.reschedule(None)
-                    await self._serve(stream)
-        except TimeoutError:
-            raise ProviderUnavailable(
-                f"{self.label} did not open within {CONNECT_TIMEOUT_S:g} s"
-            ) from None
+        async with self._stt.open(self._audio) as stream:
+            await self._serve(stream)
 
     async def _serve(self, stream: SpeechStream) -> None:
         sender = asyncio.create_task(self._send(stream), name="stt-send")

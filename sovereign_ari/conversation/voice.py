@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from sovereign_ari.conversation.mouth import Mouth
-from sovereign_ari.errors import ProviderError, ProviderUnavailable
+from sovereign_ari.errors import ProviderError
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.playout import SpokenLedger
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
 
-FIRST_AUDIO_TIMEOUT_S = 4.0
-NEXT_AUDIO_TIMEOUT_S = 4.0
 PIECE_S = 0.1
+MOST_BREAKS = 3
+"""How often a voice may break off within one piece of text."""
+
 AHEAD_S = 2.0
 """A sentence is not asked for while more than this much of the one before is unheard."""
 
@@ -58,30 +59,36 @@ class Speech:
     async def say(self, text: str) -> None:
         """Synthesise one piece behind what is queued; returns when its audio is all there.
 
-        A request that fails before its first audio is made once more, if the fault may pass.
+        When the synthesiser breaks off, it is asked for the words that did not come, from one
+        word before the one it broke off in: a word may be heard twice, but none is missing.
 
         Raises:
-            ProviderError: If the synthesiser fails, or keeps silent for longer than its deadline.
+            ProviderError: If the synthesiser fails before the first audio, or again and again.
         """
         await self._wait_until_queued_below(AHEAD_S)
-        self.characters += len(text)
         self._ledger.begin(text)
         try:
-            await self._synthesise_with_retry(text)
+            await self._synthesise_to_the_end(text)
         except ProviderError:
             self.failed = True
             raise
         finally:
             self._ledger.end()
 
-    async def _synthesise_with_retry(self, text: str) -> None:
-        put_bytes = self._put_bytes
-        try:
-            await self._synthesise(text)
-        except ProviderError as error:
-            if not error.retryable or isinstance(error, _TooSlow) or self._put_bytes > put_bytes:
-                raise
-            await self._synthesise(text)
+    async def _synthesise_to_the_end(self, text: str) -> None:
+        breaks = 0
+        while True:
+            put_bytes = self._put_bytes
+            self.characters += len(text)
+            try:
+                await self._synthesise(text)
+            except ProviderError:
+                breaks += 1
+                if self._put_bytes == put_bytes or breaks > MOST_BREAKS:
+                    raise
+            else:
+                return
+            text = self._ledger.break_off()
 
     async def said_within(self, text: str, timeout_s: float) -> bool:
         """Synthesise a last word; False when that fails as well, or takes too long."""
@@ -94,21 +101,10 @@ class Speech:
 
     async def _synthesise(self, text: str) -> None:
         converter = Converter(self._tts.audio, self._mouth.audio)
-        timeout_s = FIRST_AUDIO_TIMEOUT_S
         async with aclosing(self._tts.speak(text)) as chunks:  # type: ignore[type-var]
-            while True:
-                try:
-                    async with asyncio.timeout(timeout_s):
-                        chunk = await anext(chunks, None)
-                except TimeoutError:
-                    raise _TooSlow(
-                        f"{self._tts.label} sent no audio for {timeout_s:g} s"
-                    ) from None
-                if chunk is None:
-                    break
+            async for chunk in chunks:
                 if self.first_byte_s is None:
                     self.first_byte_s = self._clock()
-                timeout_s = NEXT_AUDIO_TIMEOUT_S
                 await self._put_fairly(converter, chunk)
         self._put(converter.flush())
 
@@ -147,7 +143,3 @@ class Speech:
         # The pacer's thread empties the mouth on its own clock; nothing is there to wait on.
         while (over_s := self._mouth.queued_s - seconds) > 0:  # noqa: ASYNC110
             await asyncio.sleep(max(over_s, FRAME_S / 2))
-
-
-class _TooSlow(ProviderUnavailable):
-    """The caller has waited long enough: a second try would double the silence."""

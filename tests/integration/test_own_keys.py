@@ -74,8 +74,10 @@ async def converse(providers: CallProviders, assistant: Assistant) -> None:
         pass
     async for _ in made.tts.speak("Hello"):
         pass
-    async with made.stt.open(made.stt.format_for(PCM_16K)):
-        pass
+    async with made.stt.open(made.stt.format_for(PCM_16K)) as stream:
+        await stream.flush()
+        async for _ in stream:
+            break
 
 
 async def test_each_tenant_shows_its_own_key_and_one_without_the_platforms(

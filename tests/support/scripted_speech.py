@@ -13,6 +13,8 @@ from sovereign_ari.speech.base import (
     Message,
     ReplyPart,
     SpeechStream,
+    SpeechToText,
+    TextToSpeech,
     Token,
     ToolCall,
     ToolSpec,
@@ -22,6 +24,8 @@ from sovereign_ari.speech.resilience.candidate import Candidate
 from sovereign_ari.speech.resilience.hedging import Paces
 from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
 from sovereign_ari.speech.resilience.notes import Note, ProviderNotes, unnoted
+from sovereign_ari.speech.resilience.speech_to_text import ResilientSpeechToText
+from sovereign_ari.speech.resilience.text_to_speech import ResilientTextToSpeech
 
 CHARACTER_S = 0.06
 
@@ -115,6 +119,16 @@ def resilient(
 ) -> ResilientLanguageModel:
     """Wrap a model as calls do."""
     return ResilientLanguageModel([Candidate(llm, llm.label)], ProviderNotes(note, "llm"), paces)
+
+
+def resilient_ears(stt: SpeechToText, note: Note = unnoted) -> ResilientSpeechToText:
+    """Wrap a recogniser as calls do."""
+    return ResilientSpeechToText([Candidate(stt, stt.label)], ProviderNotes(note, "stt"))
+
+
+def resilient_voice(tts: TextToSpeech, note: Note = unnoted) -> ResilientTextToSpeech:
+    """Wrap a voice as calls do."""
+    return ResilientTextToSpeech([Candidate(tts, tts.label)], ProviderNotes(note, "tts"))
 
 
 class ScriptedTts:
