@@ -31,6 +31,8 @@ from tests.support.scripted_speech import (
     TimedMouth,
     hang_up_call,
     resilient,
+    resilient_ears,
+    resilient_voice,
 )
 from tests.support.virtual_time import run_in_virtual_time
 from tests.support.vowel import vowel
@@ -70,7 +72,11 @@ class Scene:
 
     def providers(self) -> Providers:
         return Providers(
-            self.stt, resilient(self.llm, self._note), self.tts, b"\x00\x10" * 8000, PCM_8K
+            resilient_ears(self.stt, self._note),
+            resilient(self.llm, self._note),
+            resilient_voice(self.tts, self._note),
+            b"\x00\x10" * 8000,
+            PCM_8K,
         )
 
     def _turn(self, turn: TurnRecord) -> None:
