@@ -33,7 +33,7 @@ from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.transcode import silence_frame
 from sovereign_ari.speech.base import Transcript
 
-STT_ANSWER_TIMEOUT_S = 6.0
+STT_ANSWER_TIMEOUT_S = 12.0  # of all recognisers together: each has its own in `resilience`
 GAP_S = 0.08  # a caller's line that sends nothing for longer is heard as silent, as it is meant
 
 log = logging.getLogger(__name__)
