@@ -77,9 +77,6 @@ class Answering:
         self._unfinished = UnfinishedTools(self.history, self.book)
         self._task: asyncio.Task[ReplyEnd] | None = None
         self._ordered = False
-        self._line: str | Aside | None = None  # what the latest reply says, unless the model does
-        self._cut_off: Reply | None = None  # what may be said again
-        self._repeated = False
 
     @property
     def obeys(self) -> bool:
@@ -107,9 +104,8 @@ class Answering:
         assert self.group is not None
         if turn is not None:
             self.history.add_user(turn.text)
-            self._repeated = False
         entry = self.book.begin(turn, stt_final_s)
-        self._line, self._ordered = line, ordered
+        self._ordered = ordered
         speech = Speech(self._providers.tts, self._mouth, self._clock)
         self._mouth.resume()
         self.reply = Reply(entry, speech, self._thinker, events.closing)
@@ -136,18 +132,17 @@ class Answering:
         assert self.reply is not None
         self.reply.reason = reason
 
-    def cut(self, *, may_be_repeated: bool = False) -> None:
-        """End the reply in progress, if there is one, with what was heard of it."""
+    def cut(self) -> str:
+        """End the reply in progress, if there is one; returns what was heard of it."""
         reply, task = self.reply, self._task
-        if may_be_repeated:
-            self._cut_off = reply
         if reply is None:
-            return
+            return ""
         reply.log.interrupted = True
         reply.speech.cut()
         if task is not None:
             task.cancel()
         self._settle(reply)
+        return reply.speech.heard
 
     def _settle(self, reply: Reply) -> None:
         """Keep a reply, finished or cut, in history and in the record."""
@@ -157,21 +152,6 @@ class Answering:
         self.history.add_reply(reply.log.thought, reply.speech.heard)
         self.book.report(reply.log, reply.speech)
         self._unfinished.add(reply.log)
-
-    def repeat(self, events: ReplyEvents) -> bool:
-        """Say again what a noise cut off: only once, for the noise may go on."""
-        reply, self._cut_off = self._cut_off, None
-        if reply is None or self._repeated:
-            return False
-        self._repeated = True
-        thought, heard = reply.log.thought, reply.speech.heard
-        said_all = heard and thought.complete and heard == thought.text.strip()
-        if said_all or self._unfinished.any_of(thought):  # a result makes the model go on
-            return False
-        if heard:
-            self.history.forget_saying(heard)
-        self.begin(None, self._line, events)
-        return True
 
     def take_late_result(self, run: ToolRun) -> bool:
         """Keep the result of a tool; True when the model is to say what it makes of it."""

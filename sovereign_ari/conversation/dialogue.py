@@ -24,9 +24,11 @@ from sovereign_ari.conversation.terms import TIME_IS_UP, Ending, Providers, Repo
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.unfinished import LATE
 from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.anticipation import Anticipate
 from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.spoken import language_of
 from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
@@ -69,14 +71,16 @@ class Dialogue:
         self._silence = silence_frame(wire)
         self._reporting = reporting
         self._clock = reporting.clock
-        self._ears = Ears(providers.stt, wire, self._on_transcript)
+        self._ears = Ears(providers.stt, wire, mouth, self._on_transcript)
         self._tools = ToolRuns(
             assistant.llm.get("tools") or (), providers.tools, self._clock, self._on_tool_done
         )
         self._agent = Answering(call_id, assistant, providers, mouth, reporting, self._tools)
         self._events = ReplyEvents(self._on_reply_end, self._on_closing)
         self._filler = FillerClock(self._tools.patience, lines_for(assistant))
-        self._turns = TurnTaker(assistant.turn_taking, self._clock())
+        self._turns = TurnTaker(
+            assistant.turn_taking, self._clock(), language_of(assistant.stt.get("language"))
+        )
         self.quiet = Silence(assistant, reporting.note, self._clock())
         self._orders = Orders()
         self._closing = False
@@ -187,7 +191,11 @@ class Dialogue:
             self.quiet.understood(now_s)
         self._act(
             self._turns.transcript(
-                transcript.text, final=transcript.final, flushed=transcript.flushed, now_s=now_s
+                transcript.text,
+                final=transcript.final,
+                flushed=transcript.flushed,
+                ends_turn=transcript.ends_turn,
+                now_s=now_s,
             )
         )
 
@@ -196,6 +204,7 @@ class Dialogue:
         if end.error is not None:
             self._fail(end.error, voice_works=not reply.speech.failed)
             return
+        self._turns.agent_said(reply.speech.heard)
         self._turns.agent_ended()
         if end.hang_up or end.reason is not None or self._closing:
             self._finish(Ending(end.reason or EndReason.ASSISTANT_HANGUP))
@@ -244,8 +253,8 @@ class Dialogue:
     def _make_way(self) -> None:
         """Cut what the model says; what clients told us to say is said to its end."""
         if self._agent.reply is not None and not self._agent.obeys:
-            self._agent.cut()
-            self._turns.agent_ended()
+            self._cut()
+            self._turns.agent_ended(cut=True)
 
     def _obey(self) -> None:
         """Say what was ordered, as soon as its time has come."""
@@ -270,24 +279,30 @@ class Dialogue:
                     self._mouth.pause()
                 case Decision.RESUME:
                     self._mouth.resume()
-                    self._reporting.note("false_interruption", {})
+                    self._reporting.note(
+                        "false_interruption", {"cause": self._turns.resumed_after}
+                    )
                 case Decision.INTERRUPT:
-                    self._agent.cut(may_be_repeated=True)
-                case Decision.REPEAT:
-                    if not self._orders.waiting and self._agent.repeat(self._events):
-                        self._turns.agent_began()
+                    self._cut()
                 case Decision.FLUSH:
                     self._flush_sent_s = self._clock()
                     self._ears.flush()
                 case EndTurn():
                     self._answer(outcome)
+                case Decision.RETRACT | Anticipate():
+                    pass  # the model is asked when the turn is over
         self._obey()
 
     def _answer(self, turn: EndTurn) -> None:
-        self._agent.cut()
+        self._cut()
         order = self._orders.next(caller_speaks=False)
         line = order.line if order else None
         self._begin(turn, line, ordered=line is not None)
+
+    def _cut(self) -> None:
+        """End the reply in progress, if there is one, with what was heard of it."""
+        if self._agent.reply is not None:
+            self._turns.agent_said(self._agent.cut())
 
     def _begin(
         self, turn: EndTurn | None, line: str | Aside | None, *, ordered: bool = False

@@ -36,11 +36,6 @@ class History:
         if heard:
             self.messages.append(Message("assistant", heard))
 
-    def forget_saying(self, heard: str) -> None:
-        """Take the latest of our words that are these out again."""
-        said = Message("assistant", heard)
-        del self.messages[max(n for n, message in enumerate(self.messages) if message == said)]
-
     def set_result(self, result: Message) -> None:
         """Put the result of a tool where it was missing when its reply was cut."""
         for number, message in enumerate(self.messages):

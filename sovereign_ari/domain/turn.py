@@ -1,43 +1,52 @@
 """Who has the floor: end of turn, and barge-in. Frames, words and times in; decisions out.
 
-While the agent is silent, the caller's turn ends after `endpointing_min_delay_s` of silence, once
-the recogniser has answered; after `endpointing_max_delay_s` whatever it does, and only then when
-the words look unfinished.
+While the agent is silent, the caller's turn ends when the silence has lasted as long as its words
+demand (`domain/endpointing.py`). Meanwhile a text that may be all is *anticipated*: the model may
+think about it, and has to *retract* when the caller goes on (`domain/anticipation.py`). An
+`EndTurn` with other words than were anticipated retracts silently.
 
-While the agent speaks or thinks, interruption has two steps. Two loud frames *pause* it. Then
+While the agent speaks or thinks, interruption has two steps. Two loud frames *pause* it: to the
+caller it has stopped. Then
 
-    enough speech and enough words -------> *interrupt*: what was not heard is forgotten
-    a click: little speech, then silence -> *resume* at the same sample
-    some speech, then silence ------------> ask the recogniser (*flush*): words interrupt, no
-                                            words resume, and so does the false-interruption
-                                            time-out
+    words that are no backchannel, enough of them,
+    in speech that is long enough ----------------> *interrupt*: what was not heard is forgotten
+    nothing but backchannels, then silence -------> *resume* at the same word
+    a click: little voice, then silence ----------> *resume*
+    voice, then silence --------------------------> ask the recogniser (*flush*): when it answers
+                                                    anything but words that interrupt, *resume*;
+                                                    so does the false-interruption time-out
+    voice and no words, on and on ----------------> ask, then *resume*: a noise
 
-An interruption that turns out to have been no words at all is followed by *repeat*: otherwise the
-caller would wait for an answer, and the agent for the caller.
+Without words the agent is never cut, only paused: voice alone may be a cough, a murmur or a
+television, and all of these end at the word where they began. `interruption_min_duration_s` is
+the speech that words must have taken, `interruption_min_words` how many they must be, those of
+backchannels not counted.
+
+A backchannel leaves no turn. Said so near to the end of a reply that it meets the agent's last
+words, it is an answer: it becomes a turn when the agent has ended. While the agent is silent the
+same word is a turn like any other.
 
 Times are seconds on any monotonic clock.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from sovereign_ari.domain.agent import TurnTaking
+from sovereign_ari.domain.anticipation import Anticipate, Anticipation
+from sovereign_ari.domain.backchannels import beyond_backchannels, is_backchannel
+from sovereign_ari.domain.caller import CLICK_S, SLACK_S, CallerSpeech
+from sovereign_ari.domain.endpointing import Endpointing
 
-FRAME_S = 0.020
-SLACK_S = FRAME_S / 4  # frames arrive a little early or late; none of them is worth another frame
-ONSET_FRAMES = 2
-CLICK_S = 0.13  # a noise of 100 ms may touch one frame more at either end
 CLICK_SILENCE_S = 0.06
 FLUSH_AFTER_S = 0.2
-
-_UNFINISHED = re.compile(
-    r"(?:\b(?:and|or|but|because|so|if|the|a|my|en|of|maar|omdat|und|oder|aber|weil)|[,;:–-]|\.\.\.|…)$",
-    re.IGNORECASE,
-)
+BACKCHANNEL_SILENCE_S = 0.2
+EDGES_S = 0.15  # the voiceless ends of words, which the detector does not count as speech
+LONGEST_PAUSE_S = 5.0  # the longest time-out that can be set: nobody waits longer for a recogniser
+OVERLAP_S = 1.0
 
 
 class Decision(Enum):
@@ -47,7 +56,7 @@ class Decision(Enum):
     RESUME = "resume"
     INTERRUPT = "interrupt"
     FLUSH = "flush"
-    REPEAT = "repeat"
+    RETRACT = "retract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,16 @@ class EndTurn:
     stopped_s: float
 
 
-Outcome: TypeAlias = Decision | EndTurn
+Outcome: TypeAlias = Decision | EndTurn | Anticipate
+
+
+@dataclass(frozen=True, slots=True)
+class _Murmur:
+    """A backchannel: its words, when they ended, and when the agent went on."""
+
+    text: str
+    stopped_s: float
+    resumed_s: float
 
 
 class TurnTaker:
@@ -72,178 +90,216 @@ class TurnTaker:
     Args:
         settings: Delays and thresholds.
         now_s: The time at which the conversation begins.
+        language: ISO 639-1 of the caller's words, None when it is not known.
+
+    Attributes:
+        resumed_after: What the latest `RESUME` followed: `click`, `noise`, `backchannel`,
+            `no_words`, `too_little` to interrupt, or a `timeout`.
     """
 
-    def __init__(self, settings: TurnTaking, now_s: float) -> None:
+    def __init__(self, settings: TurnTaking, now_s: float, language: str | None = None) -> None:
         self._settings = settings
         self._flush_after_s = min(FLUSH_AFTER_S, settings.endpointing_min_delay_s / 2)
+        self._caller = CallerSpeech(now_s)
+        self._endpointing = Endpointing(settings, language)
+        self._anticipation = Anticipation(self._endpointing)
         self._agent_active = False
         self._paused = False
-        self._run = 0
-        self._finals: list[str] = []
-        self._partial = ""
-        self._words_at_s: float | None = None
-        self._in_speech = False
-        self._voiced_s = 0.0
-        self._last_voiced_s = now_s
-        self._flushed = False
-        self._flushes_out = 0
-        self._late_flushes = 0
-        self._cut_unheard = False  # the agent was interrupted before any word was recognised
+        self._murmur: _Murmur | None = None
+        self._now_s = now_s
+        self.resumed_after = ""
 
     @property
     def flushes_out(self) -> int:
         """How many flushes the recogniser has not answered."""
-        return self._flushes_out
+        return self._caller.flushes_out
 
     @property
     def text(self) -> str:
         """What the caller said since the last turn ended, as far as it is recognised."""
-        return " ".join([*self._finals, self._partial]).strip()
+        return self._caller.text
 
     def take_text(self) -> str:
         """Say and forget what the caller said since the last turn ended."""
         text = self.text
         if text:
-            self.forget()
+            self._caller.forget()
         return text
 
     @property
     def caller_has_floor(self) -> bool:
         """Whether the caller began something that may yet become a turn."""
-        return self._in_speech or self._words_at_s is not None
+        return self._caller.any
 
     def agent_began(self) -> None:
         """Note that a reply is being prepared or spoken."""
         self._agent_active = True
-        self._cut_unheard = False
+        self._murmur = None
+        self._anticipation.begin_turn()
 
-    def agent_ended(self) -> None:
-        """Note that the last of the reply was heard."""
+    def agent_ended(self, *, cut: bool = False) -> None:
+        """Note that the last of the reply was heard, or that it was cut for something else."""
         self._agent_active = False
         self._paused = False
+        murmur, self._murmur = self._murmur, None
+        if murmur is None or cut or self._caller.any:
+            return
+        if self._now_s - murmur.resumed_s <= OVERLAP_S:
+            self._caller.recall(murmur.text, murmur.stopped_s)
+
+    def agent_said(self, text: str) -> None:
+        """Note what was heard of the agent last, for what it asks."""
+        self._endpointing.agent_said(text)
 
     def frame(self, voiced: bool, now_s: float) -> list[Outcome]:
         """Take 20 ms of the caller's audio, which ended at `now_s`.
 
         Also to be called, with False, when no audio arrives: it is what moves the time.
         """
-        self._run = self._run + 1 if voiced else 0
-        if voiced and (self._in_speech or self._run >= ONSET_FRAMES):
-            if not self._in_speech:
-                self._in_speech = True
-                self._voiced_s = (self._run - 1) * FRAME_S
-            self._voiced_s += FRAME_S
-            self._last_voiced_s = now_s
-            self._flushed = False
+        self._now_s = now_s
+        self._caller.frame(voiced, now_s)
         return self._decide(now_s)
 
-    def transcript(self, text: str, *, final: bool, flushed: bool, now_s: float) -> list[Outcome]:
+    def transcript(
+        self, text: str, *, final: bool, flushed: bool, now_s: float, ends_turn: bool = False
+    ) -> list[Outcome]:
         """Take what the recogniser said; a partial text replaces the one before."""
-        text = text.strip()
-        if flushed:
-            self._flushes_out = max(0, self._flushes_out - 1)
-        if self._late_flushes:  # it is about a turn that has ended by its longest delay
-            self._late_flushes -= flushed
-            return self._decide(now_s)
-        if final:
-            self._partial = ""
-            if text:
-                self._finals.append(text)
-        else:
-            self._partial = text
-        if text and not self._in_speech:
-            self._words_at_s = now_s
+        self._now_s = now_s
+        self._caller.transcript(
+            text, final=final, flushed=flushed, ends_turn=ends_turn, now_s=now_s
+        )
         return self._decide(now_s)
 
     def _decide(self, now_s: float) -> list[Outcome]:
+        if self._caller.must_ask_about_noise(now_s):
+            return [*self._retract(), self._flush(now_s)]
         if self._agent_active:
             return self._while_agent_active(now_s)
         return self._while_listening(now_s)
 
+    # While the agent speaks or thinks.
+
     def _while_agent_active(self, now_s: float) -> list[Outcome]:
-        if not self._in_speech and self._words_at_s is None:
+        caller = self._caller
+        if not caller.any:
             return []
+        interrupts = self._interrupts()
+        if not (caller.in_speech or interrupts):
+            return self._pass_over(now_s)
         decisions: list[Outcome] = []
         if not self._paused:
             self._paused = True
             decisions.append(Decision.PAUSE)
-        silence_s = now_s - self._last_voiced_s + SLACK_S
-        if self._confirmed():
+        if interrupts:
             self._agent_active = self._paused = False
-            self._cut_unheard = not self.text
             decisions.append(Decision.INTERRUPT)
-        elif self._harmless(silence_s):
-            self._paused = False
-            self.forget()
-            decisions.append(Decision.RESUME)
-        elif silence_s >= self._flush_after_s and not self._flushed:
-            decisions.append(self._flush())
+        elif reason := self._harmless(now_s):
+            decisions += self._resume(reason, now_s)
+        elif self._must_flush(now_s):
+            decisions.append(self._flush(now_s))
         return decisions
 
-    def _confirmed(self) -> bool:
-        words = len(self.text.split())
-        if words:
-            return words >= self._settings.interruption_min_words
-        return (
-            self._settings.interruption_min_words == 0
-            and self._voiced_s + SLACK_S >= self._settings.interruption_min_duration_s
-        )
+    def _pass_over(self, now_s: float) -> list[Outcome]:
+        """Leave words alone that came without voice and do not interrupt, until they are all."""
+        caller = self._caller
+        if caller.settled or caller.silence_s(now_s) >= self._settings.endpointing_max_delay_s:
+            caller.forget()
+        return []
 
-    def _harmless(self, silence_s: float) -> bool:
-        """Whether what paused the agent turned out to be nothing said to it."""
-        if self._voiced_s <= CLICK_S and silence_s >= CLICK_SILENCE_S and not self.text:
-            return True
-        timeout_s = self._settings.false_interruption_timeout_s
-        if timeout_s is None:
+    def _interrupts(self) -> bool:
+        caller, settings = self._caller, self._settings
+        words = beyond_backchannels(caller.text)
+        if len(words) < max(1, settings.interruption_min_words):
             return False
-        answered = self._flushed and self._flushes_out == 0
-        return answered or silence_s >= timeout_s
+        long_enough_s = settings.interruption_min_duration_s - EDGES_S - SLACK_S
+        return not caller.in_speech or caller.voiced_s >= long_enough_s
+
+    def _harmless(self, now_s: float) -> str:
+        """Why what paused the agent was nothing said to it; empty when that is not known."""
+        caller = self._caller
+        silence_s = caller.silence_s(now_s)
+        if caller.voiced_s <= CLICK_S and silence_s >= CLICK_SILENCE_S and not caller.text:
+            return "click"
+        if caller.is_noise(now_s):
+            caller.ignore_noise()
+            return "noise"
+        answered = caller.flushed and caller.flushes_out == 0
+        if is_backchannel(caller.text) and (answered or silence_s >= BACKCHANNEL_SILENCE_S):
+            return "backchannel"
+        if answered:
+            return "too_little" if caller.text else "no_words"
+        timeout_s = self._settings.false_interruption_timeout_s
+        if silence_s >= (LONGEST_PAUSE_S if timeout_s is None else timeout_s):
+            return "timeout"
+        return ""
+
+    def _resume(self, reason: str, now_s: float) -> list[Outcome]:
+        caller = self._caller
+        decisions: list[Outcome] = [Decision.RESUME]
+        if reason == "backchannel":
+            self._murmur = _Murmur(caller.text, caller.stopped_s, now_s)
+            if not caller.flushed:  # else it would stand before the words of the next turn
+                decisions.append(self._flush(now_s))
+            caller.disregard_answers()
+        self.resumed_after = reason
+        self._paused = False
+        caller.forget()
+        return decisions
+
+    # While the agent is silent.
 
     def _while_listening(self, now_s: float) -> list[Outcome]:
-        silence_s = now_s - self._last_voiced_s + SLACK_S
-        if self._in_speech:
-            if silence_s >= self._flush_after_s and not self._flushed:
-                return [self._flush()]
-            return self._end_of_speech(silence_s)
-        if self._words_at_s is not None:  # words that the detector did not hear
-            if now_s - self._words_at_s + SLACK_S >= self._settings.endpointing_min_delay_s:
+        caller = self._caller
+        if not caller.any:
+            return []
+        if caller.is_noise(now_s):
+            return self._end_in_noise()
+        if self._must_flush(now_s):
+            return [*self._anticipate(now_s), self._flush(now_s)]
+        silence_s = caller.silence_s(now_s)
+        if caller.text:
+            if silence_s >= self._endpointing.delay_s(caller, now_s):
                 return [self._end_turn()]
-            return []
-        return []
+        elif silence_s >= self._settings.endpointing_min_delay_s and caller.flushes_out == 0:
+            caller.forget()  # a noise
+        return self._anticipate(now_s)
 
-    def _end_of_speech(self, silence_s: float) -> list[Outcome]:
-        if silence_s < self._settings.endpointing_min_delay_s:
-            return []
-        overdue = silence_s >= self._settings.endpointing_max_delay_s
-        text = self.text
-        if text and (overdue or (self._flushes_out == 0 and not _UNFINISHED.search(text))):
+    def _end_in_noise(self) -> list[Outcome]:
+        text = self._caller.text
+        self._caller.ignore_noise()
+        if text:
             return [self._end_turn()]
-        if not text and self._flushes_out == 0:
-            self.forget()  # a noise
-            if self._cut_unheard:
-                self._cut_unheard = False
-                return [Decision.REPEAT]
-        return []
+        self._caller.forget()
+        return self._retract()
 
     def _end_turn(self) -> EndTurn:
-        stopped_s = self._last_voiced_s if self._in_speech else (self._words_at_s or 0.0)
-        turn = EndTurn(self.text, stopped_s)
-        self._late_flushes = self._flushes_out
-        self.forget()
+        turn = EndTurn(self._caller.text, self._caller.stopped_s)
+        self._caller.disregard_answers()
+        self._anticipation.begin_turn()
+        self._caller.forget()
         self._agent_active = True
         return turn
 
-    def _flush(self) -> Decision:
-        self._flushed = True
-        self._flushes_out += 1
-        return Decision.FLUSH
+    def _anticipate(self, now_s: float) -> list[Outcome]:
+        if self._anticipation.is_wrong(self._caller):
+            return self._retract()
+        anticipated = self._anticipation.try_now(self._caller, now_s)
+        return [anticipated] if anticipated else []
 
-    def forget(self) -> None:
-        """Drop what was said since the last turn ended."""
-        self._finals.clear()
-        self._partial = ""
-        self._words_at_s = None
-        self._in_speech = False
-        self._voiced_s = 0.0
-        self._run = 0
+    def _retract(self) -> list[Outcome]:
+        if not self._anticipation.live:
+            return []
+        self._anticipation.drop()
+        return [Decision.RETRACT]
+
+    # Both.
+
+    def _must_flush(self, now_s: float) -> bool:
+        caller = self._caller
+        if not caller.in_speech or caller.flushed:
+            return False
+        return caller.silence_s(now_s) >= self._flush_after_s
+
+    def _flush(self, now_s: float) -> Decision:
+        self._caller.flush(now_s)
+        return Decision.FLUSH

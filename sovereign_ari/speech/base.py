@@ -28,12 +28,15 @@ class Transcript:
             knows that nothing said before the flush is still to come.
         heard_s: Up to where in the stream's audio the words of this final transcript and of all
             before it reach, for vendors that say so. It tells what need not be said again.
+        ends_turn: True when the provider itself holds that the caller has finished, as far as it
+            can tell. More words may follow all the same.
     """
 
     text: str
     final: bool
     flushed: bool = False
     heard_s: float | None = field(default=None, compare=False)
+    ends_turn: bool = False
 
 
 class SpeechStream(Protocol):

@@ -15,7 +15,6 @@ from sovereign_ari.conversation.thinking import ANSWER_NOW, NO_WORDS, TOOL_ROUND
 from sovereign_ari.conversation.tool_results import CLOSE, GUARD, LONGEST_CHARS, STILL_RUNNING
 from sovereign_ari.conversation.tool_runs import MOST_AT_ONCE
 from sovereign_ari.conversation.tools import Patience, Prepared, ToolAnswer, failure, unknown
-from sovereign_ari.conversation.unfinished import LATE
 from sovereign_ari.domain.control import Say
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.speech.base import Message, Token, ToolCall, ToolSpec
@@ -379,7 +378,7 @@ def test_a_noise_while_a_tool_runs_starts_nothing_again() -> None:
     box = Box(5.0, lines={"find": "Looking."})
 
     def respond(messages: Sequence[Message]) -> Any:
-        return "Here it is." if messages[-1] == Message("system", LATE) else [FIND]
+        return "Here it is." if results_in(messages) else [FIND]
 
     it, _ = converse(interrupting, lambda: ToolScene(box, respond, "find it", ""))
     assert len(box.begun) == 1

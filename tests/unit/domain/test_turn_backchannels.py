@@ -1,0 +1,174 @@
+"""Backchannels, noises and real interruptions, on a 20 ms grid."""
+
+from __future__ import annotations
+
+import pytest
+
+from sovereign_ari.domain.agent import TurnTaking
+from sovereign_ari.domain.backchannels import beyond_backchannels, is_backchannel
+from sovereign_ari.domain.turn import Decision, EndTurn
+from tests.unit.domain.test_turn import Scene
+
+PAUSE, RESUME, INTERRUPT, FLUSH = (
+    Decision.PAUSE,
+    Decision.RESUME,
+    Decision.INTERRUPT,
+    Decision.FLUSH,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "mm-hm/Mm-hmm./uh-huh/Uhhuh/hm/hmm/mhm/ja/Ja, ja./jaja/ok/Okay/oké/yeah/Right./precies"
+        "/genau/ach so/Aha/oh ja/I see./alles klar/ja precies/yeah okay/stimmt/klopt"
+    ).split("/"),
+)
+def test_a_backchannel_resumes_the_agent_and_leaves_no_turn(text: str) -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420).quiet(260).words(text)
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+    scene.quiet(4000)
+    scene.taker.agent_ended()
+    scene.quiet(4000)
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+    assert scene.taker.resumed_after == "backchannel"
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "stop/wait/wacht/halt/nein/nee/no/ja maar wacht even/ok stop/yeah but no/um"
+        "/mm-hm, and what about Tuesday/yes yes yes yes yes yes"
+    ).split("/"),
+)
+def test_anything_else_interrupts_and_is_a_turn(text: str) -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420).quiet(260).words(text).quiet(2500)
+    assert [k for k in scene.kinds() if k in (PAUSE, RESUME, INTERRUPT, EndTurn)] == [
+        PAUSE,
+        INTERRUPT,
+        EndTurn,
+    ]
+    assert scene.log[-1][1] == EndTurn(text, 1.42)
+
+
+def test_the_same_word_is_an_answer_while_the_agent_is_silent() -> None:
+    scene = Scene().quiet(1000).speak(300).quiet(220).words("ja").quiet(100)
+    assert scene.log[-1][1] == EndTurn("ja", 1.3)
+
+
+def test_a_partial_backchannel_resumes_without_waiting_for_the_recogniser() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420)
+    scene.words("mhm", final=False, flushed=False).quiet(200)
+    assert scene.log == [(1040, PAUSE), (1620, RESUME), (1620, FLUSH)]
+    scene.words("mhm", final=True, flushed=True).quiet(500)
+    scene.taker.agent_ended()
+    scene.quiet(2000).speak(600).words("pizza", final=False, flushed=False).quiet(300)
+    scene.words("pizza please").quiet(300)
+    assert scene.log[-1][1] == EndTurn("pizza please", 4.72)
+
+
+def test_words_that_follow_a_backchannel_interrupt() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(300)
+    scene.words("ja", final=False, flushed=False).quiet(100).speak(600)
+    scene.words("ja maar wacht even", final=False, flushed=False)
+    assert scene.kinds() == [PAUSE, INTERRUPT]
+
+
+def test_a_backchannel_that_meets_the_last_words_of_a_reply_is_an_answer() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(300).quiet(260).words("ja").quiet(500)
+    scene.taker.agent_ended()
+    scene.quiet(40)
+    assert scene.log[-1][1] == EndTurn("ja", 1.3)
+
+
+def test_a_reply_that_is_cut_for_something_else_takes_its_backchannel_along() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(300).quiet(260).words("ja").quiet(500)
+    scene.taker.agent_ended(cut=True)
+    scene.quiet(3000)
+    assert EndTurn not in scene.kinds()
+
+
+@pytest.mark.parametrize("voice_ms", [200, 420, 1000, 3000])
+@pytest.mark.parametrize("how", ["noise", "deaf"])
+def test_voice_without_words_resumes_however_long_it_is(voice_ms: int, how: str) -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(voice_ms).quiet(220)
+    if how == "noise":
+        scene.words("")
+        assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+        assert scene.taker.resumed_after == "no_words"
+        return
+    scene.quiet(2000)
+    assert scene.log[-1] == (1000 + voice_ms + 1500, RESUME)
+    assert scene.taker.resumed_after == "timeout"
+
+
+def test_words_that_come_after_the_time_out_still_interrupt() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420).quiet(1600).words("stop it").quiet(400)
+    wanted = [PAUSE, FLUSH, RESUME, PAUSE, INTERRUPT]
+    assert scene.kinds()[:5] == wanted
+    assert scene.kinds()[-1] is EndTurn
+
+
+def test_without_a_time_out_the_recogniser_decides_and_nobody_waits_for_ever() -> None:
+    settings = TurnTaking(false_interruption_timeout_s=None)
+    scene = Scene(settings).agent_speaks().quiet(1000).speak(420).quiet(1000).words("")
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+    scene = Scene(settings).agent_speaks().quiet(1000).speak(420).quiet(6000)
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+
+
+def _shouted(ms: int, settings: TurnTaking) -> list[object]:
+    scene = Scene(settings).agent_speaks().quiet(1000).speak(ms).quiet(240).words("stop now")
+    return scene.kinds()
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "ms", "cut"),
+    [
+        (0.05, 140, True),
+        (0.3, 200, True),
+        (1.0, 500, False),
+        (1.0, 1000, True),
+        (2.0, 1000, False),
+        (2.0, 2000, True),
+    ],
+)
+def test_speech_shorter_than_the_min_duration_does_not_interrupt(
+    duration_s: float, ms: int, *, cut: bool
+) -> None:
+    kinds = _shouted(ms, TurnTaking(interruption_min_duration_s=duration_s))
+    assert (INTERRUPT in kinds) is cut
+    assert (RESUME in kinds) is not cut
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"), [("stop", False), ("ja ok stop", False), ("ok hold on", True)]
+)
+def test_words_of_backchannels_do_not_count_as_words(text: str, *, cut: bool) -> None:
+    scene = Scene(TurnTaking(interruption_min_words=2)).agent_speaks().quiet(1000).speak(600)
+    scene.quiet(240).words(text)
+    assert (INTERRUPT in scene.kinds()) is cut
+
+
+def test_a_radio_does_not_keep_the_agent_quiet() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(4200)
+    assert scene.kinds() == [PAUSE, FLUSH]
+    scene.words("").speak(3000)
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+    scene.words("turn it off", final=False, flushed=False)
+    assert scene.kinds()[3:] == [PAUSE, INTERRUPT]
+
+
+def test_a_turn_ends_although_a_noise_goes_on() -> None:
+    scene = Scene().speak(1000).words("a pizza", final=False, flushed=False).speak(4200)
+    assert scene.kinds() == [FLUSH]
+    scene.words("a pizza").speak(100)
+    assert scene.kinds() == [FLUSH, EndTurn]
+
+
+def test_what_is_left_behind_backchannels() -> None:
+    assert beyond_backchannels("Ja, maar wacht even!") == ["maar", "wacht", "even"]
+    assert beyond_backchannels("mm-hm") == []
+    assert beyond_backchannels("") == []
+    assert not is_backchannel("")
+    assert not is_backchannel("...")
