@@ -3,9 +3,9 @@
 *Talk detection* runs on a Snoop channel. On the caller's own channel it counts packets, so a
 caller whose telephone sends none would never fall silent; a Snoop channel is driven by a clock.
 
-*The lease* is for the day on which we die. The PBX ends a call `LEASE_S` after we last said that
-it may go on: it then offers the caller to us again, and when nobody answers it keeps him for as
-long as silence may last, and hangs up. The same timer ends the longest call, so a lease never
+*The lease* is for the day on which we die. The PBX takes a call from us some seconds after we last
+said that it may go on. It offers the caller to us again, and when nobody answers it keeps him for
+as long as silence may last, and hangs up. The same timer ends the longest call, so a lease never
 reaches beyond that.
 """
 
@@ -36,8 +36,9 @@ TALK_LEVEL = 320
 lie at -65 to -40 dBFS, quiet speech at -35 dBFS and more."""
 
 TALK_ENTERS_WITHIN_S = 5.0
-LEASE_S = 8.0
-RENEW_S = 3.0
+LONGEST_LEASE_S = 8.0
+SHORTEST_LEASE_S = 4.0  # for calls whose silence may not even last as long
+RENEWED_AFTER = 0.35  # of a lease: one renewal may fail
 ALONE_S = 30  # how long a caller waits for a controller when his call has no limit on silence
 LONGEST_ALONE_S = 60
 OVER_WITHIN_S = 1.0  # two clocks measure the longest call
@@ -56,6 +57,19 @@ class LineLimits:
 
     longest_s: float
     silence_s: float | None
+
+    @property
+    def lease_s(self) -> float:
+        """How long it goes on without a word from us."""
+        limit_s = LONGEST_LEASE_S if self.silence_s is None else self.silence_s
+        return max(SHORTEST_LEASE_S, min(LONGEST_LEASE_S, limit_s))
+
+    @property
+    def alone_s(self) -> int:
+        """How long the caller is kept after that, when nobody answers for us."""
+        if self.silence_s is None:
+            return ALONE_S
+        return min(LONGEST_ALONE_S, round(max(0.0, self.silence_s - self.lease_s)))
 
 
 class LineGuard:
@@ -138,23 +152,23 @@ class LineGuard:
             on_failure()
 
     async def _keep_lease(self) -> None:
-        told = False
+        told, lease_s = False, self._limits.lease_s
         while (left_s := self._ends_s - self._clock()) > 0:
             try:
-                await self._set_limit(min(LEASE_S, left_s))
+                await self._set_limit(min(lease_s, left_s))
                 if not told:
                     await self._tell_limits()
                     told = True
             except SovereignError as error:
                 log.warning("a lease could not be renewed: %s", error)
             else:
-                if left_s <= LEASE_S:  # the PBX has the true end now, and must not lose it again
+                if left_s <= lease_s:  # the PBX has the true end now, and must not lose it again
                     return
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(RENEWED_AFTER * lease_s)
 
     async def _renew_lapsed(self) -> None:
         try:
-            await self._set_limit(min(LEASE_S, self._ends_s - self._clock()))
+            await self._set_limit(min(self._limits.lease_s, self._ends_s - self._clock()))
             await self._ari.set_variable(self._channel, VARIABLE_LAPSED, "")
         except SovereignError as error:
             log.warning("a lapsed lease could not be renewed: %s", error)
@@ -164,11 +178,10 @@ class LineGuard:
 
     async def _tell_limits(self) -> None:
         """Say what to do with the caller when we are gone."""
-        silence_s = self._limits.silence_s
-        alone_s = ALONE_S if silence_s is None else round(max(0.0, silence_s - LEASE_S))
-        reason = EndReason.ERROR if silence_s is None else EndReason.SILENCE_TIMEOUT
-        wait_s = min(alone_s, LONGEST_ALONE_S)
-        await self._ari.set_variable(self._channel, VARIABLE_ALONE_S, str(wait_s))
+        reason = EndReason.SILENCE_TIMEOUT
+        if self._limits.silence_s is None:
+            reason = EndReason.ERROR
+        await self._ari.set_variable(self._channel, VARIABLE_ALONE_S, str(self._limits.alone_s))
         await self._ari.set_variable(self._channel, VARIABLE_ALONE_REASON, reason.value)
 
 
