@@ -27,6 +27,7 @@ from db.pool import UNAVAILABLE, close_pool, create_pool
 from db.routing import find_route
 from sovereign_ari import __version__, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
+from sovereign_ari.call_request import IntegratorRequests, Rules
 from sovereign_ari.call_tools import call_tools
 from sovereign_ari.chat_model import RegistryChatModel
 from sovereign_ari.control.commands import serve_commands
@@ -50,6 +51,8 @@ from sovereign_ari.speech.openai_compatible import Outgoing
 from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_catalogue
 from sovereign_ari.speech.resilience.breaker import Breakers
 from sovereign_ari.speech.resilience.hedging import Paces
+from sovereign_ari.tools.source import CallToolSource
+from sovereign_ari.vault import Vault
 from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
@@ -109,12 +112,7 @@ async def run_controller(settings: Settings) -> None:
         stack.callback(pacer.stop)
         writer = JournalWriter(lambda entries: _write(pool, entries))
         vault = opening_vault(settings.master_keys)
-        policy = _policy(settings)
-        http = OutgoingHttp(policy)
-        stack.push_async_callback(http.close)
-        tools = call_tools(pool, vault, http, policy, _patience(settings))
-        stack.push_async_callback(tools.close)
-
+        tools, requests = _integrators(stack, settings, pool, vault)
         breakers, paces = Breakers(), Paces() if settings.hedge_llm else None
         metrics.watch_circuits(lambda: breakers.levels(time.monotonic()))
         services = CallServices(
@@ -129,6 +127,7 @@ async def run_controller(settings: Settings) -> None:
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),
             tools=tools,
+            requests=requests,
         )
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)
@@ -153,6 +152,19 @@ async def run_controller(settings: Settings) -> None:
             for task in background:
                 task.cancel()
             await _finish(writer, writing)
+
+
+def _integrators(
+    stack: AsyncExitStack, settings: Settings, pool: asyncpg.Pool, vault: Vault
+) -> tuple[CallToolSource, IntegratorRequests]:
+    """Make what asks the servers of integrators while somebody waits on the telephone."""
+    policy = _policy(settings)
+    http = OutgoingHttp(policy)
+    stack.push_async_callback(http.close)
+    tools = call_tools(pool, vault, http, policy, _patience(settings))
+    stack.push_async_callback(tools.close)
+    rules = Rules(load_catalogue(), policy, default_blocks(settings))
+    return tools, IntegratorRequests(pool, http, rules)
 
 
 def _ari_address(settings: Settings) -> AriAddress:

@@ -45,7 +45,7 @@ _OLDER: Mapping[str, str] = {
     "agent_override": "assistant_override",
 }
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_OURS = frozenset({"id"})  # what integrators do not decide, though they may send it back
+_OURS = frozenset({"id", "is_active"})  # integrators do not decide it, but may send it back
 
 Form = Literal["default", "transient", "hybrid", "rejected"]
 
