@@ -41,6 +41,7 @@ from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
 from sovereign_ari.heartbeat import beat
 from sovereign_ari.masterkeys import opening_vault
+from sovereign_ari.media import vad
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
 from sovereign_ari.outgoing.http import OutgoingHttp, guarded_connector
@@ -106,6 +107,7 @@ async def run_controller(settings: Settings) -> None:
         registry = await stack.enter_async_context(_registry(settings))
         apology = await _speak_apology(registry)
         await registry.warm_up()
+        await asyncio.to_thread(vad.warm_up)
         ari = await stack.enter_async_context(AriHttp(address))
         pacer = Pacer()
         pacer.start()

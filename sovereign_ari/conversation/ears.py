@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from sovereign_ari.conversation.chunks import ChunkQueue
+from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.media.hearing import Hearing
 from sovereign_ari.media.pcm import AudioFormat
-from sovereign_ari.media.transcode import Converter, decoder_for
+from sovereign_ari.media.transcode import Converter, silence_frame
 from sovereign_ari.media.vad import VoiceActivity
 from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
 
@@ -25,18 +27,24 @@ class Ears:
     Args:
         stt: The recogniser.
         wire: Format of the call's RTP.
+        mouth: What the caller hears of us, for it may come back as an echo.
         on_transcript: Takes what was recognised. Must not wait.
     """
 
     def __init__(
-        self, stt: SpeechToText, wire: AudioFormat, on_transcript: Callable[[Transcript], None]
+        self,
+        stt: SpeechToText,
+        wire: AudioFormat,
+        mouth: Mouth,
+        on_transcript: Callable[[Transcript], None],
     ) -> None:
         self.label = stt.label
         self._stt = stt
         self._audio = stt.format_for(wire)
         self._converter = Converter(wire, self._audio)
-        self._decoder = decoder_for(wire)
-        self._activity = VoiceActivity(wire.rate_hz)
+        self._hearing = Hearing(wire, mouth.audio, VoiceActivity(wire.rate_hz))
+        self._mouth = mouth
+        self._silence = silence_frame(wire)
         self._on_transcript = on_transcript
         self._chunk: list[bytes] = []
         self._chunks = ChunkQueue()
@@ -47,11 +55,15 @@ class Ears:
         return self._chunks.dropped
 
     def hear(self, frame: bytes) -> bool:
-        """Take 20 ms of the caller's audio as it stood on the wire; whether it is loud speech."""
-        self._chunk.append(frame)
+        """Take 20 ms of the caller's audio as it stood on the wire; whether the caller speaks.
+
+        An echo of ours is silence to the recogniser: its words are not the caller's.
+        """
+        heard = self._hearing.judge(frame, self._mouth.take_sent())
+        self._chunk.append(self._silence if heard.echo else frame)
         if len(self._chunk) >= CHUNK_FRAMES:
             self._hand_over()
-        return self._activity.is_speech(self._decoder.decode(frame))
+        return heard.voiced
 
     def flush(self) -> None:
         """Ask the recogniser for what was said so far, behind the audio already queued."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sovereign_ari.media.pcm import AudioFormat
@@ -35,6 +36,9 @@ class Mouth(Protocol):
 
     def cut(self) -> None:
         """Forget what was not sent yet."""
+
+    def take_sent(self) -> Sequence[bytes | None]:
+        """Take the frames that left since the last time, as they were put; None for silence."""
 
     @property
     def sent_bytes(self) -> int:

@@ -1,32 +1,39 @@
-"""Speech or not, per 20 ms frame: WebRTC's detector behind three checks that it needs.
+"""Speech or not, per 20 ms frame: Silero's network, asked only about sounds that might be it.
 
-It takes the first frames of any noise for speech, steady buzz for as long as it lasts, and does
-not care how faint a sound is. So a frame must also be loud enough, must not be a low hum, and
-must stand out from the noise of the line: the quietest moment of the last seconds.
+The network tells voices from noise, music and tones, but it hears a voice in the next room as
+well, and it hears it for a while longer than it lasts. So what it calls speech must also stand
+out: from silence, from the noise of the line (the quietest moment of the last seconds), and
+from the voice that was near the telephone a moment ago. Measured by `tests/bench/turns.py`.
 """
 
 from __future__ import annotations
 
 import audioop
-from math import cos, log10, pi
-
-import webrtcvad
+from math import log10
 
 from sovereign_ari.media.pcm import FRAME_S
+from sovereign_ari.media.silero import Silero, network
 
-FAINTEST_DBFS = -45.0
-"""Fainter sounds are never speech: comfort noise and line noise lie at -65 to -50 dBFS."""
+FAINTEST_DBFS = -50.0
+"""Fainter sounds are never speech, and cost nothing."""
 
-LOUDEST_FLOOR_DBFS = -40.0
+LOUDEST_FLOOR_DBFS = -35.0
 """No line is noisier: what never falls below this is a voice without pauses, not a floor."""
 
-_MODE = 3  # the strictest; lower modes take faint white noise for speech
-_END_EFFECT = 0.05
-_HIGHEST_HUM_HZ = 105.0  # mains hum and its first harmonic
-_ABOVE_FLOOR = 2.5  # 8 dB
+_PROBABLE = 0.4
+_ABOVE_FLOOR = 1.5  # 3.5 dB
 _FLOOR_WINDOW_FRAMES = 50  # the floor is the quietest frame of the last 1 to 2 s
+_BELOW_VOICE = 10 ** (-24 / 20)
+_VOICE_FADES = 10 ** (-2 / 20 * FRAME_S)  # 2 dB in a second: somebody else may take the telephone
+_BRIDGED_FRAMES = 2  # a word is not over with its first faint frame
+_LISTENS_FRAMES = 15  # to what follows a sound that might be speech
 _FULL_SCALE = 32768.0
 _SILENCE_DBFS = -96.0
+
+
+def warm_up() -> None:
+    """Load the network, which takes a tenth of a second: not for the time of a call."""
+    network()
 
 
 def level_dbfs(pcm: bytes) -> float:
@@ -39,20 +46,23 @@ class VoiceActivity:
     """Decides about the frames of one stream, in order.
 
     Args:
-        rate_hz: 8000, 16000, 32000 or 48000, what the WebRTC detector knows.
+        rate_hz: 8000 or 16000, what the network knows.
     """
 
     def __init__(self, rate_hz: int) -> None:
+        if rate_hz not in (8000, 16000):
+            raise ValueError(f"{rate_hz} Hz is not 8000 or 16000")
         self._rate_hz = rate_hz
         self._frame_bytes = round(rate_hz * FRAME_S) * 2
-        self._detector = webrtcvad.Vad(_MODE)
+        self._silero = Silero(rate_hz)
         self._faintest = _FULL_SCALE * 10 ** (FAINTEST_DBFS / 20)
         self._loudest_floor = _FULL_SCALE * 10 ** (LOUDEST_FLOOR_DBFS / 20)
-        # Of a sine, the correlation with itself one sample later.
-        self._hum_correlation = cos(2 * pi * _HIGHEST_HUM_HZ / rate_hz)
         self._earlier_floor = 0.0
         self._floor = _FULL_SCALE
         self._floor_frames = 0
+        self._voice = 0.0
+        self._bridged = 0
+        self._listening = 0
 
     def is_speech(self, pcm: bytes) -> bool:
         """Judge 20 ms of PCM16.
@@ -63,12 +73,23 @@ class VoiceActivity:
         if len(pcm) != self._frame_bytes:
             raise ValueError(f"{len(pcm)} bytes are not 20 ms at {self._rate_hz} Hz")
         level = audioop.rms(pcm, 2)
-        # The detector adapts to everything, so it hears every frame.
-        speech: bool = self._detector.is_speech(pcm, self._rate_hz)
-        floor = min(self._floor, self._earlier_floor, self._loudest_floor)
-        threshold = max(self._faintest, _ABOVE_FLOOR * floor)
+        audible = level > self._threshold()
         self._follow_floor(level)
-        return speech and level > threshold and not self._is_hum(pcm)
+        self._listening = _LISTENS_FRAMES if audible else self._listening - 1
+        if self._listening <= 0:
+            self._silero.skip(pcm)
+            return False
+        near = audible and level > self._voice * _BELOW_VOICE
+        self._bridged = _BRIDGED_FRAMES if near else self._bridged - 1
+        speech = self._silero.hear(pcm) > _PROBABLE and self._bridged > 0
+        self._voice *= _VOICE_FADES
+        if speech:
+            self._voice = max(self._voice, level)
+        return speech
+
+    def _threshold(self) -> float:
+        floor = min(self._floor, self._earlier_floor, self._loudest_floor)
+        return max(self._faintest, _ABOVE_FLOOR * floor)
 
     def _follow_floor(self, level: int) -> None:
         self._floor = min(self._floor, level)
@@ -76,11 +97,3 @@ class VoiceActivity:
         if self._floor_frames == _FLOOR_WINDOW_FRAMES:
             self._earlier_floor, self._floor = self._floor, _FULL_SCALE
             self._floor_frames = 0
-
-    def _is_hum(self, pcm: bytes) -> bool:
-        # Each factor is the correlation but for one sample at an end; together they cancel it.
-        factor = audioop.findfactor(pcm[2:], pcm[:-2])
-        if factor < self._hum_correlation - _END_EFFECT:
-            return False
-        reverse = audioop.findfactor(pcm[:-2], pcm[2:])
-        return 2 * factor * reverse > self._hum_correlation * (factor + reverse)

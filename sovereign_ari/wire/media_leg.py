@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from sovereign_ari.media.ambience import Ambience
 from sovereign_ari.media.conceal import Concealer
+from sovereign_ari.media.echo import SENT_FRAMES
 from sovereign_ari.media.jitter import JitterBuffer
 from sovereign_ari.media.pcm import PCM_16K, AudioFormat, Encoding
 from sovereign_ari.media.playout import Playout
@@ -48,6 +50,8 @@ class MediaLeg:
         self._playout = Playout(self._audio)
         self._silence = silence_frame(self._audio)
         self._room: Ambience | None = None
+        # The pacer's thread appends, the event loop takes: each in one step that cannot be cut.
+        self._sent: deque[bytes | None] = deque(maxlen=SENT_FRAMES)
         self._stream = RtpStream(
             payload_type=PAYLOAD_TYPES[audio.encoding],
             ssrc=entropy & 0xFFFFFFFF,
@@ -120,6 +124,7 @@ class MediaLeg:
     def next_packet(self, now_s: float) -> bytes:
         """See `pacer.PacketSource`."""
         frame = self._playout.next_frame()
+        self._sent.append(frame)
         marker = False
         if frame is not None and self._begun:
             marker = self._first_sent_s is None
@@ -176,6 +181,10 @@ class MediaLeg:
     def cut(self) -> None:
         """Forget what was not sent yet."""
         self._playout.clear()
+
+    def take_sent(self) -> Sequence[bytes | None]:
+        """Take the frames that left since the last time; what the room adds is not in them."""
+        return [self._sent.popleft() for _ in range(len(self._sent))]
 
     @property
     def sent_bytes(self) -> int:

