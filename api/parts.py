@@ -68,14 +68,14 @@ class ChatModel(Protocol):
     """Asks an assistant's language model."""
 
     async def reply(
-        self, llm: Config, messages: Sequence[Mapping[str, str]], keys: Mapping[str, str]
+        self, llm: Config, messages: Sequence[Mapping[str, str]], keys: Mapping[str, str | None]
     ) -> str:
         """Answer the last of the messages `{role, content}`; tools are not offered.
 
         Args:
             llm: The complete `llm_config`.
             messages: System messages, what was said, and the new message.
-            keys: The organisation's own keys, by provider.
+            keys: The organisation's own keys, by provider; None for one that does not open.
 
         Raises:
             ProviderError: If there is no answer, with a sentence for the client.

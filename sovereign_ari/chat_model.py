@@ -40,7 +40,7 @@ class RegistryChatModel:
         self._within_s = within_s
 
     async def reply(
-        self, llm: Config, messages: Sequence[Mapping[str, str]], keys: Mapping[str, str]
+        self, llm: Config, messages: Sequence[Mapping[str, str]], keys: Mapping[str, str | None]
     ) -> str:
         """See `api.parts.ChatModel`. A reply that never ends is cut."""
         return (await self.answer(llm, messages, keys)).text

@@ -43,6 +43,7 @@ _EXAMPLE: dict[str, Any] = {
         "temperature": 0.7,
         "messages": [{"role": "system", "content": "You answer the telephone of a bakery."}],
         "tools": [{"type": "end_call"}],
+        "fallback": [{"provider": "mistral", "model": "mistral-small-latest"}],
     },
     "stt_config": {"provider": "deepgram", "model": "nova-3", "language": "nl"},
     "tts_config": {"provider": "elevenlabs", "voice_id": "21m00Tcm4TlvDq8ikWAM"},

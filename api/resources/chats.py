@@ -22,6 +22,7 @@ from api.resources.chat_bodies import (
 from db import chats as table
 from db.assistants import ASSISTANTS
 from db.byok import open_key, sealed_keys
+from sovereign_ari.domain.fallback_blocks import fallbacks_of
 from sovereign_ari.errors import Impossible, ProviderError, VaultClosed
 
 HISTORY = 40
@@ -64,27 +65,33 @@ async def _assistant_of(asked: Asked, connection: asyncpg.Connection, body: Post
 
 async def _own_keys(
     asked: Asked, connection: asyncpg.Connection, llm: Mapping[str, Any]
-) -> dict[str, str]:
-    """The organisation's keys for this model; no other is opened."""
+) -> dict[str, str | None]:
+    """The organisation's keys for this model and its fall-backs; no other is opened.
+
+    None stands for one of a fall-back that does not open.
+    """
     sealed = await sealed_keys(connection, asked.organisation_id)
-    wanted = asked.parts.catalogue.keys_for("llm", llm)
-    try:
-        return {
-            name: open_key(asked.parts.vault, asked.organisation_id, name, sealed[name])
-            for name in wanted
-            if name in sealed
-        }
-    except VaultClosed as error:
-        raise Impossible(
-            f"the stored key for {', '.join(wanted)} cannot be opened: store it again", code=FAILED
-        ) from error
+    primary, *others = (
+        asked.parts.catalogue.keys_for("llm", block) for block in (llm, *fallbacks_of(llm))
+    )
+    keys: dict[str, str | None] = {}
+    for name in (name for names in (primary, *others) for name in names if name in sealed):
+        try:
+            keys[name] = open_key(asked.parts.vault, asked.organisation_id, name, sealed[name])
+        except VaultClosed as error:
+            if name in primary:
+                raise Impossible(
+                    f"the stored key for {name} cannot be opened: store it again", code=FAILED
+                ) from error
+            keys[name] = None
+    return keys
 
 
 async def _ask_model(
     asked: Asked,
     llm: Mapping[str, Any],
     messages: Sequence[Mapping[str, str]],
-    keys: Mapping[str, str],
+    keys: Mapping[str, str | None],
 ) -> str:
     if asked.parts.chat_model is None:
         raise Impossible("this process asks no language models", code=FAILED)

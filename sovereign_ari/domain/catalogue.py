@@ -28,12 +28,19 @@ from typing import Any
 
 from sovereign_ari.domain.catalogue_file import expanded
 from sovereign_ari.domain.catalogue_listing import listing, slot, voices_of
+from sovereign_ari.domain.fallback_blocks import (
+    FALLBACK,
+    OF_A_CALL,
+    described,
+    fallbacks_of,
+    parted,
+    placed,
+)
 from sovereign_ari.domain.schema import faults, nearest, settled
 from sovereign_ari.errors import SettingsError
 
 KINDS = ("llm", "stt", "tts")
 POSTCALL_KINDS = ("postcall_stt", "postcall_llm")
-_OF_A_CALL = ("messages", "tools")
 
 
 class Catalogue:
@@ -107,6 +114,15 @@ class Catalogue:
     def validate(self, kind: str, block: Mapping[str, Any]) -> list[str]:
         """Say what is wrong with a block, one line `path: what is wrong` per fault."""
         path = kind if kind in POSTCALL_KINDS else f"{kind}_config"
+        lines = self._block_faults(kind, block, path)
+        for place, stand_in in placed(block, path):
+            bare, wrong = parted(kind, stand_in, place)
+            lines += wrong + self._block_faults(kind, bare, place)
+            if kind == "llm" and self.is_realtime(stand_in.get("provider")):
+                lines.append(f"{place}.provider: a realtime model stands in for no other")
+        return lines
+
+    def _block_faults(self, kind: str, block: Mapping[str, Any], path: str) -> list[str]:
         if "provider" not in block:
             known = ", ".join(self.providers(kind))
             return [f"{path}.provider: is required; known are {known}"]
@@ -125,6 +141,8 @@ class Catalogue:
         for name, schema in self._kinds[kind][provider]["fields"].items():
             if "default" in schema and _counts(schema, complete):
                 complete.setdefault(name, schema["default"])
+        if FALLBACK in complete:
+            complete[FALLBACK] = [self.with_defaults(kind, it) for it in fallbacks_of(complete)]
         return copy.deepcopy(complete)
 
     def urls(self, kind: str, block: Mapping[str, Any]) -> dict[str, str]:
@@ -132,12 +150,12 @@ class Catalogue:
 
         All as `http` or `https`, also those of other protocols: what counts is the host.
         """
-        fields = self._kinds[kind][self._name(block["provider"])]["fields"]
         path = kind if kind in POSTCALL_KINDS else f"{kind}_config"
         return {
-            f"{path}.{name}": block[name].replace("tcp://", "http://", 1)
-            for name, schema in fields.items()
-            if schema.get("x-outgoing") and name in block
+            f"{place}.{name}": one[name].replace("tcp://", "http://", 1)
+            for place, one in ((path, block), *placed(block, path))
+            for name, schema in self._fields(kind, one).items()
+            if schema.get("x-outgoing") and name in one
         }
 
     def retires(self, kind: str, block: Mapping[str, Any]) -> date | None:
@@ -162,7 +180,7 @@ class Catalogue:
         entry = self._kinds["llm"].get(self._name(llm["provider"]), {})
         stated = entry.get("postcall_model")
         if stated is None:
-            return {name: value for name, value in llm.items() if name not in _OF_A_CALL}
+            return {name: value for name, value in llm.items() if name not in OF_A_CALL}
         keys = entry["keys"] if isinstance(stated, str) else list(stated)
         provider = next(
             (
@@ -213,10 +231,12 @@ class Catalogue:
 
     def json_schema(self, kind: str) -> dict[str, Any]:
         """Describe the blocks that `validate` accepts, for OpenAPI."""
-        return {
-            "oneOf": copy.deepcopy(list(self._schemas[kind].values())),
-            "discriminator": {"propertyName": "provider"},
-        }
+        branches = copy.deepcopy(list(self._schemas[kind].values()))
+        schema: dict[str, Any] = {"oneOf": branches}
+        if kind in KINDS:
+            realtime = frozenset(filter(self.is_realtime, self.providers(kind)))
+            schema = described(branches, realtime if kind == "llm" else frozenset())
+        return {**schema, "discriminator": {"propertyName": "provider"}}
 
     def _schema(self, provider: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         aliases = [a for a, name in self._data["aliases"].items() if name == provider]
@@ -228,6 +248,11 @@ class Catalogue:
             "required": ["provider", *entry.get("required", ())],
             "additionalProperties": False,
         }
+
+    def _fields(self, kind: str, block: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        fields: Mapping[str, Mapping[str, Any]]
+        fields = self._kinds[kind][self._name(block["provider"])]["fields"]
+        return fields
 
     def _name(self, provider: object) -> str:
         name = str(provider)

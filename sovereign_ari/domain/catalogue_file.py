@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sovereign_ari.domain.fallback_blocks import FALLBACK
+
 
 def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
     """Write everything out that the file says once."""
@@ -20,7 +22,10 @@ def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
     for kind, providers in whole["kinds"].items():
         for entry in providers.values():
             model = {"model": _model_field(entry)} if entry.get("models") else {}
-            entry["fields"] = {**common.get(kind, {}), **model, **entry["fields"]}
+            shared = dict(common.get(kind, {}))
+            if entry.get("realtime"):
+                shared.pop(FALLBACK, None)  # nobody can take over what it hears and says
+            entry["fields"] = {**shared, **model, **entry["fields"]}
     return whole
 
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from sovereign_ari.domain.catalogue import Catalogue
+from sovereign_ari.domain.fallback_blocks import FALLBACK, fallbacks_of
 from sovereign_ari.errors import ProviderError
 from sovereign_ari.speech.resilience.breaker import Breakers, Line
 from sovereign_ari.speech.resilience.candidate import Candidate
 from sovereign_ari.speech.resilience.notes import Kind, ProviderNotes
 from sovereign_ari.speech.unusable import Unusable
-
-FALLBACK = "fallback"
 
 Block = Mapping[str, Any]
 Keys = Mapping[str, str | None]
@@ -62,7 +61,7 @@ class Lineups:
         """
         primary = {name: value for name, value in block.items() if name != FALLBACK}
         candidates: list[Candidate[P | Unusable]] = []
-        for number, config in enumerate((primary, *(block.get(FALLBACK) or ()))):
+        for number, config in enumerate((primary, *fallbacks_of(block))):
             try:
                 made = make(config, own)
             except ProviderError as error:
