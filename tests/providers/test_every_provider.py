@@ -1,4 +1,4 @@
-"""What the conversation counts on, whoever the provider is."""
+"""What the conversation counts on, whoever the provider is, bare and as calls have it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sovereign_ari.media.pcm import ALAW_8K, G722_16K, ULAW_8K, Encoding
 from sovereign_ari.speech.base import Message, SpeechStream, Token, ToolCall, Transcript
 from sovereign_ari.speech.registry import ProviderRegistry
 from tests.support.speech_samples import noise, silence, speech
-from tests.support.vendors import GOOD, Vendors, all_vendors
+from tests.support.vendors import GOOD, Makes, Vendors, all_vendors
 
 SENTENCE = "Good morning, you are speaking with the reception."
 PHRASES = ["yes", "no", "good morning", "i would like to make an appointment", "goodbye"]
@@ -33,9 +33,9 @@ EVERY_LLM = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-async def vendors() -> AsyncIterator[Vendors]:
-    async with all_vendors() as vendors:
+@pytest.fixture(params=["bare", "wrapped"])
+async def vendors(request: pytest.FixtureRequest) -> AsyncIterator[Vendors]:
+    async with all_vendors(wrapped=request.param == "wrapped") as vendors:
         for voice in (vendors.openai.speech, vendors.google.voices):
             voice.render = lambda _text, rate_hz: speech(SENTENCE, rate_hz)
         vendors.openai.realtime.recognise = by_length
@@ -44,8 +44,8 @@ async def vendors() -> AsyncIterator[Vendors]:
 
 
 @pytest.fixture
-def registry(vendors: Vendors) -> ProviderRegistry:
-    return vendors.registry
+def make(vendors: Vendors) -> Makes:
+    return vendors.make
 
 
 def by_length(pcm_8k: bytes) -> str:
@@ -80,10 +80,8 @@ async def answer(stream: SpeechStream) -> Transcript:
 
 
 @EVERY_STT
-async def test_hears_short_and_long_sentences_in_turn(
-    registry: ProviderRegistry, block: dict[str, Any]
-) -> None:
-    async with registry.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
+async def test_hears_short_and_long_sentences_in_turn(make: Makes, block: dict[str, Any]) -> None:
+    async with make.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
         for text in ("i would like to make an appointment", "yes"):
             await say(stream, text)
             await stream.flush()
@@ -91,8 +89,8 @@ async def test_hears_short_and_long_sentences_in_turn(
 
 
 @EVERY_STT
-async def test_hears_nothing_in_silence(registry: ProviderRegistry, block: dict[str, Any]) -> None:
-    async with registry.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
+async def test_hears_nothing_in_silence(make: Makes, block: dict[str, Any]) -> None:
+    async with make.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
         await say(stream, "")
         await stream.flush()
         await stream.flush()
@@ -101,10 +99,8 @@ async def test_hears_nothing_in_silence(registry: ProviderRegistry, block: dict[
 
 
 @EVERY_STT
-async def test_two_calls_do_not_hear_each_other(
-    registry: ProviderRegistry, block: dict[str, Any]
-) -> None:
-    recogniser = registry.speech_to_text(block, GOOD)
+async def test_two_calls_do_not_hear_each_other(make: Makes, block: dict[str, Any]) -> None:
+    recogniser = make.speech_to_text(block, GOOD)
     async with recogniser.open(ULAW_8K) as one, recogniser.open(ULAW_8K) as other:
         await say(one, "yes")
         await say(other, "i would like to make an appointment")
@@ -116,9 +112,9 @@ async def test_two_calls_do_not_hear_each_other(
 
 @EVERY_STT
 async def test_leaving_in_the_middle_of_a_sentence_leaves_nothing(
-    vendors: Vendors, registry: ProviderRegistry, block: dict[str, Any]
+    vendors: Vendors, make: Makes, block: dict[str, Any]
 ) -> None:
-    async with registry.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
+    async with make.speech_to_text(block, GOOD).open(ULAW_8K) as stream:
         await send(stream, audioop.lin2ulaw(speech("i would like to make")[:8000], 2))
         await stream.flush()
     await vendors.openai.until(lambda: vendors.open == 0)
@@ -126,19 +122,22 @@ async def test_leaving_in_the_middle_of_a_sentence_leaves_nothing(
 
 
 @EVERY_STT
-def test_g711_is_taken_as_it_is(registry: ProviderRegistry, block: dict[str, Any]) -> None:
-    recogniser = registry.speech_to_text(block, GOOD)
+async def test_wideband_is_taken_as_samples(vendors: Vendors, block: dict[str, Any]) -> None:
+    bare = vendors.registry.speech_to_text(block, GOOD)
+    assert bare.format_for(G722_16K).encoding is Encoding.PCM16
+
+
+@EVERY_STT
+def test_g711_is_taken_as_it_is(make: Makes, block: dict[str, Any]) -> None:
+    recogniser = make.speech_to_text(block, GOOD)
     assert recogniser.format_for(ULAW_8K) == ULAW_8K
     assert recogniser.format_for(ALAW_8K) == ALAW_8K
-    assert recogniser.format_for(G722_16K).encoding is Encoding.PCM16
     assert recogniser.label.startswith(block["provider"])
 
 
 @EVERY_TTS
-async def test_speaks_at_telephone_level_without_clipping(
-    registry: ProviderRegistry, provider: str
-) -> None:
-    voice = registry.text_to_speech({"provider": provider}, GOOD)
+async def test_speaks_at_telephone_level_without_clipping(make: Makes, provider: str) -> None:
+    voice = make.text_to_speech({"provider": provider}, GOOD)
     chunks = [chunk async for chunk in voice.speak(SENTENCE)]
     assert len(chunks) > 1
     assert all(chunk and len(chunk) % 2 == 0 for chunk in chunks)
@@ -153,9 +152,9 @@ async def test_speaks_at_telephone_level_without_clipping(
 
 @EVERY_TTS
 async def test_stopping_in_the_middle_of_a_sentence_leaves_nothing(
-    vendors: Vendors, registry: ProviderRegistry, provider: str
+    vendors: Vendors, make: Makes, provider: str
 ) -> None:
-    voice = registry.text_to_speech({"provider": provider}, GOOD)
+    voice = make.text_to_speech({"provider": provider}, GOOD)
     vendors.openai.speech.chunk_s = vendors.google.voices.chunk_s = 0.2
     async with aclosing(voice.speak("One, two, three, four, five. " * 200)) as audio:  # type: ignore[type-var]
         assert await anext(audio)
@@ -164,10 +163,8 @@ async def test_stopping_in_the_middle_of_a_sentence_leaves_nothing(
 
 
 @EVERY_TTS
-async def test_many_sentences_at_once_are_kept_apart(
-    registry: ProviderRegistry, provider: str
-) -> None:
-    voice = registry.text_to_speech({"provider": provider}, GOOD)
+async def test_many_sentences_at_once_are_kept_apart(make: Makes, provider: str) -> None:
+    voice = make.text_to_speech({"provider": provider}, GOOD)
 
     async def spoken() -> bytes:
         return b"".join([chunk async for chunk in voice.speak(SENTENCE)])
@@ -178,7 +175,7 @@ async def test_many_sentences_at_once_are_kept_apart(
 
 @EVERY_LLM
 async def test_answers_the_last_thing_said(vendors: Vendors, provider: str) -> None:
-    model = vendors.registry.language_model(vendors.block(provider), GOOD)
+    model = vendors.make.language_model(vendors.block(provider), GOOD)
     history = [
         Message("system", "Be brief."),
         Message("user", "first"),
@@ -229,8 +226,8 @@ async def test_warming_up_a_server_that_is_away_is_no_error() -> None:
         await registry.warm_up()
 
 
-async def test_noise_is_not_a_word(registry: ProviderRegistry) -> None:
-    async with registry.speech_to_text(STT[1]).open(ULAW_8K) as stream:
+async def test_noise_is_not_a_word(make: Makes) -> None:
+    async with make.speech_to_text(STT[1]).open(ULAW_8K) as stream:
         await send(stream, audioop.lin2ulaw(silence(0.3) + noise(0.6) + silence(0.4), 2))
         await stream.flush()
         assert (await answer(stream)).text == ""

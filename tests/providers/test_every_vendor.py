@@ -1,4 +1,7 @@
-"""What holds of every vendor whose server fails, is slow, or refuses our key."""
+"""What holds of every vendor whose server fails, is slow, or refuses our key.
+
+Of the adapters alone, and as calls have them: behind circuits and retries, without a fall-back.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,14 @@ FAILING = pytest.mark.parametrize(
 HELLO = [Message("user", "hello")]
 
 
-@pytest.fixture
-async def vendors() -> AsyncIterator[Vendors]:
-    async with all_vendors() as vendors:
+@pytest.fixture(params=["bare", "wrapped"])
+async def vendors(request: pytest.FixtureRequest) -> AsyncIterator[Vendors]:
+    async with all_vendors(wrapped=request.param == "wrapped") as vendors:
         yield vendors
 
 
 def recogniser(vendors: Vendors, provider: str, keys: Keys = GOOD) -> SpeechToText:
-    return vendors.registry.speech_to_text(vendors.block(provider), keys)
+    return vendors.make.speech_to_text(vendors.block(provider), keys)
 
 
 async def hear(stt: SpeechToText, *texts: str) -> list[str]:
@@ -56,14 +59,14 @@ async def hear(stt: SpeechToText, *texts: str) -> list[str]:
 
 
 async def say(vendors: Vendors, provider: str, text: str, keys: Keys = GOOD) -> list[str]:
-    voice = vendors.registry.text_to_speech(vendors.block(provider), keys)
+    voice = vendors.make.text_to_speech(vendors.block(provider), keys)
     async with aclosing(voice.speak(text)) as chunks:  # type: ignore[type-var]
         sound = b"".join([chunk async for chunk in chunks])
     return decode(sound, voice.audio.rate_hz)
 
 
 async def reply(vendors: Vendors, provider: str, keys: Keys = GOOD) -> str:
-    model = vendors.registry.language_model(vendors.block(provider), keys)
+    model = vendors.make.language_model(vendors.block(provider), keys)
     parts = [part async for part in model.reply(HELLO, ())]
     return "".join(part.text for part in parts if isinstance(part, Token))
 
@@ -205,7 +208,7 @@ async def test_a_long_speech_is_heard_whole(vendors: Vendors, provider: str) -> 
 @TTS
 async def test_a_long_sentence_is_spoken_whole(vendors: Vendors, provider: str) -> None:
     text = "and so on " * 40
-    voice = vendors.registry.text_to_speech(vendors.block(provider), GOOD)
+    voice = vendors.make.text_to_speech(vendors.block(provider), GOOD)
     async with aclosing(voice.speak(text)) as chunks:  # type: ignore[type-var]
         size = sum([len(chunk) async for chunk in chunks])
     assert size == len(encode(text, voice.audio.rate_hz))
@@ -232,7 +235,7 @@ async def test_silence_is_answered_with_nothing(vendors: Vendors, provider: str)
 async def test_a_reply_that_is_cut_ends_the_request(vendors: Vendors, provider: str) -> None:
     vendors.openai.chat.token_s = 0.2
     vendors.openai.reply = lambda _messages, _tools: "one two three four five six seven"
-    model = vendors.registry.language_model(vendors.block(provider), GOOD)
+    model = vendors.make.language_model(vendors.block(provider), GOOD)
     async with aclosing(model.reply(HELLO, ())) as parts:  # type: ignore[type-var]
         assert isinstance(await anext(parts), Token)
     began_s = time.monotonic()

@@ -6,12 +6,27 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Protocol
 
 from sovereign_ari.outgoing.http import guarded_connector
 from sovereign_ari.outgoing.policy import OutgoingPolicy
+from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
 from sovereign_ari.speech.openai_compatible import Outgoing
-from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry
+from sovereign_ari.speech.registry import (
+    NO_KEYS,
+    Block,
+    Elsewhere,
+    Keys,
+    ProviderRegistry,
+    load_catalogue,
+)
+from sovereign_ari.speech.resilience.breaker import Breakers
+from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
+from sovereign_ari.speech.resilience.lineup import Lineups
+from sovereign_ari.speech.resilience.notes import Kind as ProviderKind
+from sovereign_ari.speech.resilience.notes import ProviderNotes
+from sovereign_ari.speech.resilience.speech_to_text import ResilientSpeechToText
+from sovereign_ari.speech.resilience.text_to_speech import ResilientTextToSpeech
 from tests.support.fake_google import FakeGoogle, fake_google, service_account
 from tests.support.fake_google_faults import GoogleFault
 from tests.support.fake_openai import FakeOpenAI, Fault, fake_openai
@@ -72,13 +87,58 @@ class Trouble:
         )
 
 
+class Makes(Protocol):
+    """What makes providers."""
+
+    def language_model(self, config: Block, own: Keys = NO_KEYS) -> LanguageModel:
+        """See `ProviderRegistry`."""
+
+    def speech_to_text(self, config: Block, own: Keys = NO_KEYS) -> SpeechToText:
+        """See `ProviderRegistry`."""
+
+    def text_to_speech(self, config: Block, own: Keys = NO_KEYS) -> TextToSpeech:
+        """See `ProviderRegistry`."""
+
+
+class Wrapping:
+    """Makes providers as calls have them, with circuits, retries and the fall-backs of a block.
+
+    Attributes:
+        notes: What stands on the timeline.
+    """
+
+    def __init__(self, registry: ProviderRegistry) -> None:
+        self.notes: list[tuple[str, Mapping[str, Any]]] = []
+        self._registry = registry
+        self._lineups = Lineups(load_catalogue(), Breakers())
+
+    def language_model(self, config: Block, own: Keys = NO_KEYS) -> LanguageModel:
+        notes = self._notes("llm")
+        lineup = self._lineups.of(self._registry.language_model, config, own, notes)
+        return ResilientLanguageModel(lineup, notes)
+
+    def speech_to_text(self, config: Block, own: Keys = NO_KEYS) -> SpeechToText:
+        notes = self._notes("stt")
+        lineup = self._lineups.of(self._registry.speech_to_text, config, own, notes)
+        return ResilientSpeechToText(lineup, notes)
+
+    def text_to_speech(self, config: Block, own: Keys = NO_KEYS) -> TextToSpeech:
+        notes = self._notes("tts")
+        lineup = self._lineups.of(self._registry.text_to_speech, config, own, notes)
+        return ResilientTextToSpeech(lineup, notes)
+
+    def _notes(self, kind: ProviderKind) -> ProviderNotes:
+        return ProviderNotes(lambda what, facts: self.notes.append((what, facts)), kind)
+
+
 @dataclass(frozen=True)
 class Vendors:
-    """The fakes, and the registry that knows them."""
+    """The fakes, the registry that knows them, and what makes providers for a test."""
 
     openai: FakeOpenAI
     google: FakeGoogle
     registry: ProviderRegistry
+    make: Makes
 
     @property
     def open(self) -> int:
@@ -120,8 +180,12 @@ class Vendors:
 
 
 @asynccontextmanager
-async def all_vendors() -> AsyncIterator[Vendors]:
-    """Run them in this event loop."""
+async def all_vendors(*, wrapped: bool = False) -> AsyncIterator[Vendors]:
+    """Run them in this event loop.
+
+    Args:
+        wrapped: Whether to make providers as calls have them, instead of the adapters alone.
+    """
     policy = OutgoingPolicy([ip_network("127.0.0.0/8")])
     async with fake_openai(api_key="good") as openai, fake_google() as google:
         elsewhere = Elsewhere(
@@ -132,4 +196,4 @@ async def all_vendors() -> AsyncIterator[Vendors]:
         async with ProviderRegistry(
             openai_api_key="good", openai_base_url=openai.base_url, elsewhere=elsewhere
         ) as registry:
-            yield Vendors(openai, google, registry)
+            yield Vendors(openai, google, registry, Wrapping(registry) if wrapped else registry)
