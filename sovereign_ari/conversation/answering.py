@@ -10,6 +10,7 @@ from sovereign_ari.conversation.aside import Aside
 from sovereign_ari.conversation.history import History
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
+from sovereign_ari.conversation.speculation import Speculation
 from sovereign_ari.conversation.terms import FAREWELL, Providers, Reporting
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
@@ -20,6 +21,7 @@ from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.turn import EndTurn
+from sovereign_ari.speech.base import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ class Answering:
         self._mouth = mouth
         self._clock = reporting.clock
         self._farewell = assistant.end_call_message or FAREWELL
-        self._thinker = Thinker(providers.llm, tools, reporting.clock)
+        self._ahead = Speculation(
+            providers.llm, reporting.note, reporting.clock, allowed=providers.speculate
+        )
+        self._thinker = Thinker(self._ahead, tools, reporting.clock)
         self.history = History(assistant.llm.get("messages") or ())
         self.book = TurnBook(call_id, providers, mouth, reporting)
         self.group: asyncio.TaskGroup | None = None
@@ -104,6 +109,8 @@ class Answering:
         assert self.group is not None
         if turn is not None:
             self.history.add_user(turn.text)
+        if turn is None or line is not None:
+            self._ahead.retract("not_needed")
         entry = self.book.begin(turn, stt_final_s)
         self._ordered = ordered
         speech = Speech(self._providers.tts, self._mouth, self._clock)
@@ -114,6 +121,15 @@ class Answering:
             self.reply.run(self.history.messages, line, self._farewell), name="reply"
         )
         self._task.add_done_callback(lambda task: self._done(task, events.ended))
+
+    def anticipate(self, text: str) -> None:
+        """Let the model think about what may be the caller's turn; nothing comes of it yet."""
+        self._ahead.group = self.group
+        self._ahead.begin(*self._thinker.opening([*self.history.messages, Message("user", text)]))
+
+    def retract(self) -> None:
+        """Forget it: the caller goes on."""
+        self._ahead.retract("caller_went_on")
 
     def _done(
         self, task: asyncio.Task[ReplyEnd], ended: Callable[[Reply, ReplyEnd], None]
@@ -159,6 +175,7 @@ class Answering:
 
     def stop(self) -> None:
         """Cancel the reply in progress; `close` settles it."""
+        self._ahead.retract("call_ended")
         if self._task is not None:
             self._task.cancel()
 
@@ -168,6 +185,7 @@ class Answering:
         Args:
             unanswered: What the caller said that nobody will answer.
         """
+        self._ahead.retract("call_ended")
         self.cut()
         self._unfinished.give_up()
         self.keep_unanswered(unanswered)

@@ -289,8 +289,11 @@ class Dialogue:
                     self._ears.flush()
                 case EndTurn():
                     self._answer(outcome)
-                case Decision.RETRACT | Anticipate():
-                    pass  # the model is asked when the turn is over
+                case Anticipate(text=text):
+                    if not self._orders.waiting:
+                        self._agent.anticipate(text)
+                case Decision.RETRACT:
+                    self._agent.retract()
         self._obey()
 
     def _answer(self, turn: EndTurn) -> None:

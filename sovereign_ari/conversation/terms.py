@@ -42,6 +42,7 @@ class Providers:
         tts: Synthesiser.
         apology: `APOLOGY` spoken beforehand, PCM16 in `apology_format`, for when `tts` fails.
         tools: What the model may have done, besides hanging up.
+        speculate: Whether the model may be asked before the caller's turn is over.
     """
 
     stt: SpeechToText
@@ -50,6 +51,7 @@ class Providers:
     apology: bytes
     apology_format: AudioFormat
     tools: ToolBox = field(default_factory=NoTools)
+    speculate: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,11 @@ class Thinker:
                 yield piece
         thought.complete = True
 
+    def opening(self, history: Sequence[Message]) -> tuple[list[Message], list[ToolSpec]]:
+        """What the model is asked first about a conversation."""
+        messages = _guarded(history) if self._tools.tell_data else list(history)
+        return messages, self._tools.specs
+
     def without_tools(
         self, messages: list[Message], thought: Thought
     ) -> AsyncGenerator[str, None]:
@@ -194,11 +199,11 @@ class Thinker:
         self, history: list[Message], thought: Thought, calls: list[ToolCall] | None
     ) -> AsyncGenerator[str, None]:
         """Stream one answer; `calls` takes its tool calls, None offers no tools."""
-        messages = _guarded(history) if self._tools.tell_data else list(history)
+        messages, specs = self.opening(history)
         messages += thought.messages
         if calls is None:
             messages.append(Message("system", ANSWER_NOW))
-        specs = [] if calls is None else self._tools.specs
+            specs = []
         asked = _Asked(messages, specs, [] if calls is None else calls)
         async with aclosing(self._round(asked, thought)) as pieces:
             async for piece in pieces:
@@ -262,7 +267,7 @@ class _Asked:
     calls: list[ToolCall]
 
 
-def _guarded(history: list[Message]) -> list[Message]:
+def _guarded(history: Sequence[Message]) -> list[Message]:
     """Tell what results of tools are, in the system message where the model has one."""
     systems = 0
     while systems < len(history) and history[systems].role == "system":

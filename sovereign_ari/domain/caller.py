@@ -30,6 +30,7 @@ class CallerSpeech:
         last_voiced_s: When the last loud frame ended.
         words_at_s: When the latest words came that the detector did not hear, None without any.
         changed_s: When the text changed last.
+        unread_s: How much voice there has been since.
         provider_ended: Whether the provider holds that the turn is over.
         flushed: Whether the recogniser was asked after the last loud frame.
         flushes_out: How often it was asked and has not answered.
@@ -38,6 +39,7 @@ class CallerSpeech:
     def __init__(self, now_s: float) -> None:
         self.in_speech = False
         self.voiced_s = 0.0
+        self.unread_s = 0.0
         self.last_voiced_s = now_s
         self.words_at_s: float | None = None
         self.changed_s = now_s
@@ -61,7 +63,8 @@ class CallerSpeech:
     @property
     def settled(self) -> bool:
         """Whether the recogniser has said its last word about all of it."""
-        return self.flushes_out == 0 and not self._partial
+        answered = self.flushes_out == 0 and (self.flushed or not self.in_speech)
+        return answered and not self._partial
 
     @property
     def any(self) -> bool:
@@ -89,6 +92,7 @@ class CallerSpeech:
                 self._began_s = now_s
                 self.voiced_s = (self._run - 1) * FRAME_S
             self.voiced_s += FRAME_S
+            self.unread_s += FRAME_S
             self.last_voiced_s = now_s
             self.flushed = self.provider_ended = False
 
@@ -112,6 +116,7 @@ class CallerSpeech:
         self.provider_ended = ends_turn or self.provider_ended
         if self.text != before:
             self.changed_s = now_s
+            self.unread_s = 0.0
         if text and not self.in_speech:
             self.words_at_s = now_s
 
@@ -162,5 +167,5 @@ class CallerSpeech:
         self.words_at_s = None
         self.in_speech = False
         self.provider_ended = False
-        self.voiced_s = 0.0
+        self.voiced_s = self.unread_s = 0.0
         self._run = 0

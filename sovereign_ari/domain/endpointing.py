@@ -19,6 +19,7 @@ from sovereign_ari.domain.expectation import NOTHING, expected_after
 
 SHORT_ANSWER_SHARE = 0.6
 SHORTEST_DELAY_S = 0.2
+LAG_S = 0.3  # how far the words of a recogniser that streams them are behind the voice
 STABLE_S = 0.14  # a text that did not change for so long, in silence, may be all
 
 
@@ -68,5 +69,7 @@ class Endpointing:
 
 
 def is_stable(caller: CallerSpeech, now_s: float) -> bool:
-    """Whether the text is final, or has not changed for a while."""
-    return caller.settled or now_s - caller.changed_s + SLACK_S >= STABLE_S
+    """Whether the text is final, or has not changed for a while although all was heard."""
+    if caller.settled:
+        return True
+    return caller.unread_s <= LAG_S and now_s - caller.changed_s + SLACK_S >= STABLE_S

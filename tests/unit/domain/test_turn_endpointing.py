@@ -115,6 +115,13 @@ def test_a_partial_text_is_anticipated_when_it_does_not_change_any_more() -> Non
     assert scene.kinds()[-1] is Decision.FLUSH  # the same words: nothing to retract
 
 
+def test_a_text_is_not_anticipated_again_before_what_followed_it_is_recognised() -> None:
+    scene = Scene().speak(600).quiet(220).words("a table").quiet(60).speak(600).quiet(200)
+    assert scene.kinds().count(Anticipate) == 1
+    scene.words("for two")
+    assert scene.log[-1][1] == Anticipate("a table for two")
+
+
 @pytest.mark.parametrize("text", ["a table and", "06 12", "um", ""])
 def test_what_must_go_on_is_not_anticipated(text: str) -> None:
     scene = Scene().speak(600).quiet(220).words(text).quiet(1000)
