@@ -100,7 +100,7 @@ class Assistant:
     organisation_id: str
     name: str
     first_message: str | None
-    llm: Config
+    llm: Config = field(repr=False)
     stt: Config
     tts: Config
     turn_taking: TurnTaking = field(default_factory=TurnTaking)
