@@ -109,6 +109,7 @@ class Controller:
                     call.line.hold(isinstance(event, ChannelHold))
             case ChannelDtmfReceived(channel=channel, digit=digit, duration_ms=duration_ms):
                 if call := self._by_channel.get(channel.id):
+                    call.line.pressed(self._services.clock())
                     call.note("dtmf", {"digit": digit, "duration_ms": duration_ms})
             case _:
                 pass

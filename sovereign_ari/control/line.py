@@ -70,6 +70,11 @@ class CallersLine:
         if self._dialogue is not None:
             self._dialogue.quiet.clock.talking(on, now_s)
 
+    def pressed(self, now_s: float) -> None:
+        """Note that the caller pressed a key: he is there."""
+        if self._dialogue is not None:
+            self._dialogue.quiet.pressed(now_s)
+
     def hold(self, on: bool) -> None:
         """Note that the caller's side put us on hold, or took us back."""
         if self._dialogue is None or on is self._held:

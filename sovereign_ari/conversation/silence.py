@@ -110,6 +110,11 @@ class Silence:
         self.clock.understood(now_s)
         self._said_goodbye = False
 
+    def pressed(self, now_s: float) -> None:
+        """Note that the caller pressed a key."""
+        self.clock.restart(now_s)
+        self._said_goodbye = False
+
     def due(self, now_s: float, *, busy: bool, speaking: bool) -> Prompt | None:
         """Let time pass; what to say now, if it is time. See `SilenceClock.tick`."""
         if not self._minded:

@@ -80,7 +80,7 @@ class SilenceClock:
         self.deaf = False
 
     def restart(self, now_s: float) -> None:
-        """Begin anew: the caller has only now been answered."""
+        """Begin anew: the caller was answered, or gave a sign of life that is no sound."""
         self._attempts = 0
         self._quiet_since_s = self._understood_s = now_s
 

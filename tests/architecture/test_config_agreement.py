@@ -64,7 +64,21 @@ def test_the_dialplan_names_the_arguments_that_the_controller_reads() -> None:
     assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_INBOUND}," in inbound
     assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_ANSWERED})" in answer
     assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_TIMEOUT})" in answer
-    assert dialplan.ARGUMENT_MEDIA not in re.findall(r"Stasis\([^)]*\)", text)
+    theirs = re.findall(r"Stasis\([^)]*\)", text)
+    assert not [line for line in theirs if dialplan.ARGUMENT_MEDIA in line]
+    assert not [line for line in theirs if dialplan.ARGUMENT_TALK in line]
+
+
+def test_the_dialplan_knows_what_a_controller_tells_it_for_the_time_after_its_death() -> None:
+    text = config("extensions.conf")
+    answer = section(text, dialplan.ANSWER_CONTEXT)
+    named = {name for name in vars(dialplan) if name.startswith("VARIABLE_")}
+    for name in named:
+        assert f"${{{getattr(dialplan, name)}}}" in answer, name
+    for variable in (dialplan.VARIABLE_ALONE_S, dialplan.VARIABLE_ALONE_REASON):
+        assert f"\n{variable} = " in section(text, "globals"), "every call has one"
+    assert f"GLOBAL({dialplan.GLOBAL_ENDED}${{{dialplan.VARIABLE_CALL}}})=" in answer
+    assert re.findall(r"TIMEOUT\(absolute\)=\d+", answer.split("exten => T,1")[1])
 
 
 def test_the_dialplan_offers_calls_to_every_controller() -> None:

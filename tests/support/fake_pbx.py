@@ -15,6 +15,7 @@ from tests.support.fake_ari import FakeAri
 _STEPS = [
     (r"POST channels/externalMedia", "media"),
     (r"POST channels/\S+/ring", "ring"),
+    (r"POST channels/\S+/snoop/\S+", "listen"),
     (r"POST applications/\S+/subscription", "watch"),
     (r"POST bridges/\S+/addChannel", "join"),
     (r"POST bridges", "bridge"),
@@ -106,8 +107,7 @@ class Pbx(FakeAri):
             case "POST", ["channels", "externalMedia"]:
                 return self._open_media(query["channelId"])
             case "POST", ["channels", channel, *rest] if channel in self.channels:
-                if rest == ["continue"]:
-                    self._later(self.enter(channel, "answered"))
+                self._play(channel, rest)
                 return web.Response(status=204)
             case "POST", ["applications", _, "subscription"] if (
                 query["eventSource"].removeprefix("channel:") in self.channels
@@ -125,6 +125,16 @@ class Pbx(FakeAri):
                 return web.Response(status=204)
             case _:
                 return super()._act(method, path, query)
+
+    def _play(self, channel: str, request: list[str]) -> None:
+        """Do what a request for a channel leads to in the dialplan."""
+        match request:
+            case ["continue"]:
+                self._later(self.enter(channel, "answered"))
+            case ["snoop", listener]:
+                self.channels[listener] = "Up"
+                self.owned.add(listener)
+                self._later(self.enter(listener, "talk"))
 
     def _tell(self, path: list[str]) -> web.Response | None:
         match path:

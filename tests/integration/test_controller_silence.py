@@ -1,0 +1,152 @@
+"""What a controller has the PBX do about silence, and what becomes of it when the PBX does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from sovereign_ari.domain.agent import SilencePlan
+from sovereign_ari.domain.records import CallClosed, CallNote, CallStatus, EndReason, TurnRecord
+from sovereign_ari.telephony import silence
+from tests.support.controller_world import ASSISTANT, World, world
+from tests.support.fake_ari import until
+
+MINDED = replace(
+    ASSISTANT, silence=SilencePlan(0.5, 0.5, 2, messages=("Hello?",), final_message="Bye.")
+)
+
+
+@pytest.fixture
+async def it() -> AsyncIterator[World]:
+    before = len(os.listdir("/proc/self/fd"))
+    async with world() as it:
+        it.assistant = MINDED
+        yield it
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def variables(it: World) -> list[tuple[str, str]]:
+    """Every variable that was set: `channel.name`, value."""
+    return [
+        (f"{what.split('/')[1]}.{query['variable']}", query["value"])
+        for what, query in zip(it.pbx.requests, it.pbx.queries, strict=True)
+        if what.endswith("/variable") and what.startswith("POST channels/")
+    ]
+
+
+def notes(it: World) -> list[str]:
+    return [note.kind for note in it.of(CallNote)]
+
+
+async def test_a_silent_caller_is_asked_and_hung_up_on(it: World) -> None:
+    await it.pbx.call("c")
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED, EndReason.SILENCE_TIMEOUT)
+    assert [t.agent_text for t in it.of(TurnRecord) if t.reply_ended_ms is not None] == [
+        "Hi.",
+        "Hello?",
+        "Hello?",
+        "Bye.",
+    ]
+    assert notes(it).count("silence_check") == 2
+    call = it.of(CallClosed)[0].call_id
+    assert (f"{call}-talk.TALK_DETECT(set)", "500,320") in variables(it)
+    assert ("c.SOVEREIGN_ALONE_REASON", "silence_timeout") in variables(it)
+
+
+async def test_what_the_pbx_hears_holds_the_first_check_back(it: World) -> None:
+    await it.pbx.call("c")
+    await it.greeted()
+    await until(lambda: any("TALK_DETECT" in name for name, _ in variables(it)))
+    talk = next(channel for channel in it.pbx.channels if channel.endswith("-talk"))
+    for kind in ("ChannelTalkingStarted", "ChannelTalkingFinished"):
+        await it.pbx.push({"type": kind, "channel": it.pbx.channel(talk), "duration": -1})
+        await asyncio.sleep(1.0 if kind.endswith("Started") else 0)
+        assert "silence_check" not in notes(it)
+    await until(lambda: "silence_check" in notes(it))
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert "talk_detection_missing" not in notes(it)
+
+
+async def test_a_pbx_that_cannot_listen_costs_a_note_and_no_call(it: World) -> None:
+    it.pbx.faults["listen"] = 501
+    await it.pbx.call("c")
+    await until(lambda: "silence_check" in notes(it))
+    assert notes(it).count("talk_detection_missing") == 1
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED, EndReason.USER_HANGUP)
+
+
+async def test_nothing_listens_where_silence_does_not_matter(it: World) -> None:
+    it.assistant = ASSISTANT
+    await it.pbx.call("c")
+    await it.greeted()
+    await until(lambda: ("c.SOVEREIGN_ALONE_REASON", "error") in variables(it))
+    assert ("c.SOVEREIGN_ALONE_S", "30") in variables(it)
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert not any("snoop" in what for what in it.pbx.requests)
+
+
+async def test_a_lease_is_renewed_and_never_reaches_beyond_the_longest_call(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "RENEWED_AFTER", 0.02)
+    it.assistant = replace(ASSISTANT, max_duration_s=9.0)
+    await it.pbx.call("c")
+
+    def leases() -> list[float]:
+        found = [value for name, value in variables(it) if name == "c.TIMEOUT(absolute)"]
+        return [float(value) for value in found]
+
+    await until(lambda: any(lease < 8.0 for lease in leases()))
+    assert leases()[:3] == [8.0, 8.0, 8.0]
+    await asyncio.sleep(0.5)
+    assert len([lease for lease in leases() if lease < 8.0]) == 1, "the last one is the true end"
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+
+
+async def test_a_lease_that_lapsed_because_we_were_slow_costs_no_call(it: World) -> None:
+    it.assistant = ASSISTANT
+    await it.pbx.call("c")
+    await it.greeted()
+    joined = it.pbx.requests.count(join := next(r for r in it.pbx.requests if "addChannel" in r))
+    await it.pbx.enter("c", "timeout")
+    await until(lambda: ("c.SOVEREIGN_LAPSED", "") in variables(it))
+    assert it.pbx.requests.count(join) == joined + 1
+    assert it.controller.calls[0].is_talking
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED, EndReason.USER_HANGUP)
+
+
+async def test_hold_stops_the_clock_and_the_agent(it: World) -> None:
+    await it.pbx.call("c")
+    await it.greeted()
+    await it.pbx.push({"type": "ChannelHold", "channel": it.pbx.channel("c")})
+    await until(lambda: "hold" in notes(it))
+    checks = notes(it).count("silence_check")
+    await asyncio.sleep(1.5)
+    assert notes(it).count("silence_check") == checks
+    await it.pbx.push({"type": "ChannelUnhold", "channel": it.pbx.channel("c")})
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED, EndReason.SILENCE_TIMEOUT)
+
+
+async def test_a_key_that_is_pressed_is_a_sign_of_life(it: World) -> None:
+    await it.pbx.call("c")
+    await it.greeted()
+    event = {"type": "ChannelDtmfReceived", "digit": "1", "duration_ms": 100}
+    for _ in range(8):
+        await it.pbx.push({**event, "channel": it.pbx.channel("c")})
+        await asyncio.sleep(0.2)
+    assert "silence_check" not in notes(it)
+    await it.pbx.hang_up("c")
+    await it.all_ended()
