@@ -115,7 +115,7 @@ async def run_controller(settings: Settings) -> None:
         writer = JournalWriter(lambda entries: _write(pool, entries))
         vault = opening_vault(settings.master_keys)
         tools, requests = _integrators(stack, settings, pool, vault)
-        breakers, paces = Breakers(), Paces() if settings.hedge_llm else None
+        breakers = Breakers()
         metrics.watch_circuits(lambda: breakers.levels(time.monotonic()))
         services = CallServices(
             app=settings.ari_app,
@@ -124,7 +124,7 @@ async def run_controller(settings: Settings) -> None:
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
             directory=_Directory(pool, default_blocks(settings)),
-            providers=CallProviders(registry, OwnKeys(vault), apology, breakers, paces),
+            providers=_call_providers(settings, registry, vault, apology, breakers),
             clock=time.monotonic,
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),
@@ -205,6 +205,19 @@ async def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
 
 def _policy(settings: Settings) -> OutgoingPolicy:
     return OutgoingPolicy([ip_network(net, strict=False) for net in settings.outgoing_allow])
+
+
+def _call_providers(
+    settings: Settings,
+    registry: ProviderRegistry,
+    vault: Vault,
+    apology: tuple[bytes, AudioFormat],
+    breakers: Breakers,
+) -> CallProviders:
+    paces = Paces() if settings.hedge_llm else None
+    return CallProviders(
+        registry, OwnKeys(vault), apology, breakers, paces, speculate=settings.speculate
+    )
 
 
 def _patience(settings: Settings) -> Patience:

@@ -59,6 +59,7 @@ class CallProviders:
         apology: Spoken beforehand, for calls whose voice fails.
         breakers: The circuits of this process.
         paces: How soon models usually begin; None never sends a second request beside a slow one.
+        speculate: Whether models may be asked before the caller's turn is over.
     """
 
     def __init__(
@@ -68,11 +69,14 @@ class CallProviders:
         apology: tuple[bytes, AudioFormat],
         breakers: Breakers | None = None,
         paces: Paces | None = None,
+        *,
+        speculate: bool = True,
     ) -> None:
         self._registry = registry
         self._keys = keys
         self._apology, self._apology_format = apology
         self._paces = paces
+        self._speculate = speculate
         self._lineups = Lineups(load_catalogue(), breakers or Breakers())
 
     def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
@@ -89,4 +93,5 @@ class CallProviders:
             tts=ResilientTextToSpeech(tts, tts_notes),
             apology=self._apology,
             apology_format=self._apology_format,
+            speculate=self._speculate,
         )

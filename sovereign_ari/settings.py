@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     controller_port: Port | None = None
 
     hedge_llm: bool = True
+    speculate: bool = True
 
     default_stt: str | None = None
     default_llm: str | None = None
