@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import asyncpg
 
-PLAIN_NOTES = ("provider_fault", "false_interruption", "summary", "analysis")
+PLAIN_NOTES = ("provider_fault", "false_interruption", "speculation", "summary", "analysis")
 """Kinds of notes whose details hold nothing that a caller said or pressed."""
 
 _DUE = """

@@ -21,12 +21,14 @@ class TurnTaking:
     """When the caller has finished, and when the agent is interrupted. Seconds throughout.
 
     Attributes:
-        endpointing_min_delay_s: Silence after which a turn may end.
+        endpointing_min_delay_s: Silence after which a turn may end; three fifths of it, though
+            0.2 at least, end a complete short answer.
         endpointing_max_delay_s: Silence after which it ends whatever the words say.
-        interruption_min_duration_s: Speech that cuts the agent off.
-        interruption_min_words: Words needed as well; 0 asks for none.
+        interruption_min_duration_s: How long speech must be to cut the agent off.
+        interruption_min_words: How many words it must hold, backchannels not counted; 0 is
+            content with any word.
         false_interruption_timeout_s: When a pause that no words followed ends and the agent goes
-            on; None never resumes.
+            on, although the recogniser has not answered; None waits for it, for 5 s at most.
     """
 
     endpointing_min_delay_s: float = 0.4
