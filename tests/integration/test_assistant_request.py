@@ -18,6 +18,8 @@ from db.organisations import (
 from sovereign_ari import call_request
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.assistant_request import LONGEST_S, Resolution
+from sovereign_ari.domain.webhook import Subject
+from sovereign_ari.errors import DatabaseUnavailable
 from tests.support.asking import CALLER, Asker, answers, asker
 from tests.support.rows import an_assistant
 from tests.support.webhook_receiver import (
@@ -421,3 +423,24 @@ async def test_a_model_that_speaks_itself_may_replace_one_that_needs_ears_and_a_
     both = {"llm_config": llm, "tts_config": ESPEAK}
     receiver.behaviours.append(answers({"assistant": both}))
     assert "assistant.tts_config" in faults_of(await it.ask(NUMBER))[0]
+
+
+async def test_a_database_that_goes_away_meanwhile_leaves_the_saved_assistant_or_is_told(
+    it: Asker, receiver: WebhookReceiver, saved_id: str, unlinked: str, pool: asyncpg.Pool
+) -> None:
+    async with pool.acquire() as connection:
+        others = [await an_assistant(connection, owner) for owner in (None, unlinked)]
+
+    async def ask(number: str, chosen: str) -> Resolution:
+        route = await it.route(number)
+        it.requests._pool = away
+        receiver.behaviours.append(answers({"assistant_id": chosen}))
+        subject = Subject("call-inbound-1", "inbound", "ringing", None, number, None, None)
+        return await it.requests.ask(route, subject)
+
+    away = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/nothing", min_size=0)
+    resolution = await ask(NUMBER, others[0].id)
+    assert "could not be checked" in faults_of(resolution)[0]
+    assert assistant_of(resolution).id == saved_id
+    with pytest.raises(DatabaseUnavailable):
+        await ask(UNLINKED, others[1].id)
