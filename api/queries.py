@@ -120,6 +120,15 @@ def _end(value: Any) -> Any:
     return moment + (lasts or timedelta(milliseconds=1))
 
 
+def _truth(value: Any) -> Any:
+    """Read the text of a query, which has two spellings and no more."""
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError("is neither true nor false")
+        return value == "true"
+    return value
+
+
 _MOMENT_SCHEMA = WithJsonSchema(
     {
         "type": "string",
@@ -128,5 +137,6 @@ _MOMENT_SCHEMA = WithJsonSchema(
     }
 )
 WHOLE = BeforeValidator(_integer)
+Truth = Annotated[bool, BeforeValidator(_truth)]
 From = Annotated[datetime, BeforeValidator(_first), _MOMENT_SCHEMA]
 Until = Annotated[datetime, BeforeValidator(_end), _MOMENT_SCHEMA]

@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 import asyncpg
 
+from db import call_usage
 from db.deliveries import CHANNEL, REPORT
 from db.journal import storable, write_entries
 from db.retention import erase_content
 from db.turns import Said, list_said
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import CallNote
+from sovereign_ari.domain.usage import Charged
 
 Step = Literal["summary", "analysis"]
 Outcome = Literal["written", "failed", "skipped"]
@@ -32,6 +34,7 @@ class TakenReport:
     Attributes:
         taken: How often it was taken; tells takers apart.
         tries: Of the step in work, this one included.
+        counted: Whether what the conversation used is written down.
         summary: What became of that step, None while it is to be done.
         analysis: Likewise.
         assistant: As it was at the call, complete, without secrets.
@@ -42,6 +45,7 @@ class TakenReport:
     organisation_id: str
     taken: int
     tries: int
+    counted: bool
     summary: Outcome | None
     analysis: Outcome | None
     assistant: dict[str, Any]
@@ -78,8 +82,9 @@ async def take(
            SET due_at = now() + make_interval(secs => $3), taken = r.taken + 1,
                tries = r.tries + 1
           FROM due WHERE r.call_id = due.call_id
-        RETURNING r.call_id, due.organisation_id::text, r.taken, r.tries, r.summary, r.analysis,
-                  r.assistant, $4 = ANY (r.webhook_events) AS wanted
+        RETURNING r.call_id, due.organisation_id::text, r.taken, r.tries,
+                  r.counted_at IS NOT NULL AS counted, r.summary, r.analysis, r.assistant,
+                  $4 = ANY (r.webhook_events) AS wanted
         """,
         list(without),
         most,
@@ -115,15 +120,24 @@ async def read_content(connection: asyncpg.Connection, report: TakenReport) -> C
     return CallContent(said[report.call_id], **row)
 
 
-async def postpone(connection: asyncpg.Connection, report: TakenReport, in_s: float) -> None:
-    """Let somebody try the step again later."""
-    await connection.execute(
-        "UPDATE call_reports SET due_at = now() + make_interval(secs => $3)"
-        " WHERE (call_id, taken) = ($1, $2) AND state = 'due'",
-        report.call_id,
-        report.taken,
-        in_s,
-    )
+async def postpone(
+    connection: asyncpg.Connection,
+    report: TakenReport,
+    in_s: float,
+    used: Sequence[Charged] = (),
+) -> None:
+    """Let somebody try the step again later; `used` is what it took all the same."""
+    async with connection.transaction():
+        await call_usage.hold(connection, report.call_id)
+        status = await connection.execute(
+            "UPDATE call_reports SET due_at = now() + make_interval(secs => $3)"
+            " WHERE (call_id, taken) = ($1, $2) AND state = 'due'",
+            report.call_id,
+            report.taken,
+            in_s,
+        )
+        if status != "UPDATE 0":
+            await call_usage.add(connection, report.call_id, used)
 
 
 async def record(
@@ -134,6 +148,7 @@ async def record(
     *,
     value: Any = None,
     note: Mapping[str, Any] | None = None,
+    used: Sequence[Charged] = (),
     at: datetime,
     lasts_s: float,
 ) -> bool:
@@ -146,6 +161,7 @@ async def record(
         outcome: What became of it.
         value: What was made, when it was written.
         note: For the timeline; without content of the call.
+        used: What it took.
         at: Time of the note.
         lasts_s: How long others leave the next step alone.
 
@@ -153,6 +169,7 @@ async def record(
         False when somebody else has taken the call meanwhile; then nothing is written.
     """
     async with connection.transaction():
+        await call_usage.hold(connection, report.call_id)
         status = await connection.execute(
             f"UPDATE call_reports SET {step} = $3, tries = 1,"
             "  due_at = now() + make_interval(secs => $4)"
@@ -164,6 +181,7 @@ async def record(
         )
         if status == "UPDATE 0":
             return False
+        await call_usage.add(connection, report.call_id, used)
         if outcome == "written":
             await connection.execute(
                 f"UPDATE calls SET {_COLUMNS[step]} = $2, updated_at = now()"
@@ -187,9 +205,7 @@ async def finish(connection: asyncpg.Connection, report: TakenReport) -> bool:
     """
     async with connection.transaction():
         # Numbers of webhooks are given out one call at a time.
-        await connection.execute(
-            "SELECT FROM calls WHERE id = $1 FOR NO KEY UPDATE", report.call_id
-        )
+        await call_usage.hold(connection, report.call_id)
         status = await connection.execute(
             "UPDATE call_reports SET state = 'done', due_at = NULL"
             " WHERE (call_id, taken) = ($1, $2) AND state = 'due'",

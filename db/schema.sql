@@ -323,12 +323,27 @@ CREATE TABLE public.call_reports (
     due_at timestamp with time zone,
     taken integer DEFAULT 0 NOT NULL,
     tries integer DEFAULT 0 NOT NULL,
+    counted_at timestamp with time zone,
     CONSTRAINT call_reports_analysis_check CHECK ((analysis = ANY (ARRAY['written'::text, 'failed'::text, 'skipped'::text]))),
     CONSTRAINT call_reports_assistant_check CHECK ((jsonb_typeof(assistant) = 'object'::text)),
     CONSTRAINT call_reports_check CHECK (((webhook_url IS NOT NULL) OR (webhook_events = '{}'::text[]))),
     CONSTRAINT call_reports_check1 CHECK (((state <> 'due'::text) OR (due_at IS NOT NULL))),
     CONSTRAINT call_reports_state_check CHECK ((state = ANY (ARRAY['open'::text, 'due'::text, 'done'::text]))),
     CONSTRAINT call_reports_summary_check CHECK ((summary = ANY (ARRAY['written'::text, 'failed'::text, 'skipped'::text])))
+);
+
+CREATE TABLE public.call_usage (
+    call_id text NOT NULL,
+    kind text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    unit text NOT NULL,
+    quantity numeric NOT NULL,
+    cost numeric,
+    CONSTRAINT call_usage_cost_check CHECK ((cost >= (0)::numeric)),
+    CONSTRAINT call_usage_kind_check CHECK ((kind = ANY (ARRAY['telephony'::text, 'stt'::text, 'llm'::text, 'tts'::text, 'postcall'::text]))),
+    CONSTRAINT call_usage_quantity_check CHECK ((quantity > (0)::numeric)),
+    CONSTRAINT call_usage_unit_check CHECK ((unit = ANY (ARRAY['seconds'::text, 'input_tokens'::text, 'output_tokens'::text, 'characters'::text])))
 );
 
 CREATE TABLE public.calls (
@@ -713,6 +728,9 @@ ALTER TABLE ONLY public.call_notes
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_pkey PRIMARY KEY (call_id);
 
+ALTER TABLE ONLY public.call_usage
+    ADD CONSTRAINT call_usage_pkey PRIMARY KEY (call_id, kind, provider, model, unit);
+
 ALTER TABLE ONLY public.calls
     ADD CONSTRAINT calls_pkey PRIMARY KEY (id);
 
@@ -929,6 +947,9 @@ ALTER TABLE ONLY public.call_notes
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.call_usage
+    ADD CONSTRAINT call_usage_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.calls
     ADD CONSTRAINT calls_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
 
@@ -1023,6 +1044,8 @@ ALTER TABLE public.call_counts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_notes ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.call_usage ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.calls ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
@@ -1062,6 +1085,12 @@ CREATE POLICY own_rows ON public.call_notes TO sovereign_tenant USING ((EXISTS (
   WHERE (calls.id = call_notes.call_id)))) WITH CHECK ((EXISTS ( SELECT
    FROM public.calls
   WHERE (calls.id = call_notes.call_id))));
+
+CREATE POLICY own_rows ON public.call_usage TO sovereign_tenant USING ((EXISTS ( SELECT
+   FROM public.calls
+  WHERE (calls.id = call_usage.call_id)))) WITH CHECK ((EXISTS ( SELECT
+   FROM public.calls
+  WHERE (calls.id = call_usage.call_id))));
 
 CREATE POLICY own_rows ON public.calls TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 

@@ -61,6 +61,7 @@ from sovereign_ari.wire.pacer import Pacer
 from sovereign_ari.work.deliveries import deliveries_queue
 from sovereign_ari.work.queue import Queue, all_of
 from sovereign_ari.work.reports import reports_queue
+from sovereign_ari.work.usage import Counting
 from sovereign_ari.work.worker import work
 
 SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
@@ -248,7 +249,8 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(http.close)
         vault = opening_vault(settings.master_keys)
         registry = await stack.enter_async_context(_registry(settings))
-        reports = reports_queue(pool, RegistryChatModel(registry), load_catalogue(), vault)
+        models, counting = RegistryChatModel(registry), Counting(settings.prices)
+        reports = reports_queue(pool, models, load_catalogue(), vault, counting)
         queues: list[Queue[Any]] = [deliveries_queue(pool, http), reports]
         async with asyncio.TaskGroup() as group:
             group.create_task(work(pool, stop), name="passes")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from sovereign_ari.errors import SettingsError
 
 PREFIX = "SOVEREIGN_"
 Port = Annotated[int, Field(ge=1, le=65535)]
+Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Priced = Literal["minute", "million_input_tokens", "million_output_tokens", "million_characters"]
 
 
 class Settings(BaseSettings):
@@ -44,6 +47,7 @@ class Settings(BaseSettings):
     controllers: int = Field(default=1, ge=1, le=64)
     rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000)
     price_per_minute: float = Field(default=0.0, ge=0, le=1000)
+    prices: Annotated[dict[str, dict[Priced, Price]], NoDecode] = Field(default_factory=dict)
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
     master_key_file: Path | None = None
     tool_filler_after_s: float = Field(default=2.5, ge=0.5, le=60)
@@ -90,6 +94,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
 
     @field_validator("trunk_addresses", "outgoing_allow")
     @classmethod

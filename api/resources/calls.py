@@ -12,10 +12,12 @@ from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
 from api.parts import Asked
 from api.queries import WHOLE, From, Query, Until
+from api.resources.call_usage import CallUsageView
 from api.resources.timeline import TimelineView
 from api.views import Pagination, View
 from db import calls as table
 from db.call_counts import CallFilter
+from db.call_usage import UsageRow, list_call_usage
 from db.turns import Said, list_notes, list_said, list_turns
 from sovereign_ari.domain.ids import CallId, bridge_of
 
@@ -150,6 +152,40 @@ class CallView(View):
         )
 
 
+class CallDetailView(CallView):
+    """A call, and what it used.
+
+    `usage` is ours: one entry for each kind, provider, model and unit, written after the call.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        **CallView.example,
+        "usage": [
+            {
+                **CallUsageView.example,
+                "kind": "telephony",
+                "provider": "sip",
+                "model": None,
+                "unit": "seconds",
+                "quantity": 60,
+                "cost_millicredits": 1000,
+            },
+            CallUsageView.example,
+        ],
+    }
+
+    usage: list[CallUsageView]
+
+    @classmethod
+    def with_usage(
+        cls, record: table.CallRecord, said: Sequence[Said], used: Sequence[UsageRow]
+    ) -> Self:
+        """Show a row with its transcript and what it used."""
+        view = cls.of(record, said)
+        view.usage = [CallUsageView.of(row) for row in used]
+        return view
+
+
 def _duration_s(record: table.CallRecord) -> int | None:
     """Whole seconds from the answer to the end."""
     if record.answered_at is None or record.ended_at is None:
@@ -204,11 +240,12 @@ async def list_calls(asked: Asked, query: CallQuery) -> CallPage:
 
 
 @calls.add("GET", "/calls/{call_id}", "Read a call")
-async def show_call(asked: Asked, call_id: str) -> CallView:
-    """With its transcript, also while it runs."""
+async def show_call(asked: Asked, call_id: str) -> CallDetailView:
+    """With its transcript, also while it runs, and what it used, once that is counted."""
     record = await table.get_call(asked.connection, asked.organisation_id, call_id)
     said = await list_said(asked.connection, asked.organisation_id, [record.id])
-    return CallView.of(record, said[record.id])
+    used = await list_call_usage(asked.connection, asked.organisation_id, record.id)
+    return CallDetailView.with_usage(record, said[record.id], used)
 
 
 @calls.add("GET", "/calls/{call_id}/timeline", "Read how a call went, turn by turn")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from api.bodies import Body, without_defaults
 from api.kinds import HttpUrl, Line, Name, Timestamp, Uuid
-from api.queries import Query
+from api.queries import Query, Truth
 from api.resources.assistant_bodies import WebhookEvent
 from api.views import View
 from db import organisations as table
@@ -21,19 +21,10 @@ RETENTIONS = ("content_retention_days", "metadata_retention_days")
 UNMETERED_MINUTES = 1_000_000_000
 
 
-def _truth(value: Any) -> Any:
-    """Read the text of a query, which has two spellings and no more."""
-    if isinstance(value, str):
-        if value not in ("true", "false"):
-            raise ValueError("is neither true nor false")
-        return value == "true"
-    return value
-
-
 class OrganisationQuery(Query):
     """Whether children are listed."""
 
-    include_children: Annotated[bool, BeforeValidator(_truth)] = False
+    include_children: Truth = False
 
 
 class CreateOrganisation(Body):

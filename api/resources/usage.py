@@ -10,20 +10,26 @@ from pydantic import Field
 from api.endpoints import Endpoints
 from api.kinds import Timestamp, Uuid
 from api.parts import Asked
-from api.queries import WHOLE, From, Query, Until
+from api.queries import WHOLE, From, Query, Truth, Until
+from api.resources.call_usage import UsageTotalView
 from api.views import Pagination, View
 from db import usage as table
+from db.call_usage import sum_call_usage
 
 usage = Endpoints("Usage")
 
 
 class UsageQuery(Query):
-    """What to list. Dates compare with the first ring; a date without a time is a whole day."""
+    """What to list. Dates compare with the first ring; a date without a time is a whole day.
+
+    `breakdown` is ours.
+    """
 
     limit: Annotated[int, Field(ge=1, le=1000), WHOLE] = 100
     offset: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE] = 0
     start_date: From | None = None
     end_date: Until | None = None
+    breakdown: Truth = False
 
 
 _LOG: dict[str, Any] = {
@@ -109,19 +115,25 @@ class UsageSummary(View):
 
 
 class UsagePage(View):
-    """One page, newest first; `usage` is the older name of `logs`."""
+    """One page, newest first; `usage` is the older name of `logs`.
+
+    `breakdown` is ours: what all calls of the dates used by kind, provider, model and unit, calls
+    that were not answered included; null unless asked for.
+    """
 
     example: ClassVar[Mapping[str, Any]] = {
         "logs": [_LOG],
         "usage": [_LOG],
         "pagination": Pagination.example,
         "summary": _SUMS,
+        "breakdown": [UsageTotalView.example],
     }
 
     logs: list[UsageLog]
     usage: list[UsageLog]
     pagination: Pagination
     summary: UsageSummary
+    breakdown: list[UsageTotalView] | None = None
 
 
 @usage.add("GET", "/usage", "List what calls used, newest first")
@@ -132,10 +144,15 @@ async def list_usage(asked: Asked, query: UsageQuery) -> UsagePage:
     records = await table.list_usage(
         asked.connection, asked.organisation_id, span, limit=query.limit, offset=query.offset
     )
+    breakdown = None
+    if query.breakdown:
+        totals = await sum_call_usage(asked.connection, asked.organisation_id, span)
+        breakdown = [UsageTotalView.of(total) for total in totals]
     logs = [UsageLog.of(record) for record in records]
     return UsagePage(
         logs=logs,
         usage=logs,
         pagination=Pagination(total=sums.calls, limit=query.limit, offset=query.offset),
         summary=UsageSummary.of(sums, asked.parts.price_per_minute),
+        breakdown=breakdown,
     )

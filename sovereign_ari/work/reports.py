@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -26,6 +25,7 @@ from sovereign_ari.domain.catalogue import Catalogue
 from sovereign_ari.errors import ProviderError, VaultClosed
 from sovereign_ari.work import prompts
 from sovereign_ari.work.queue import Queue
+from sovereign_ari.work.usage import Counting, Reply, Spent
 from sovereign_ari.work.wording import duration_s, messages_of
 
 MOST_TRIES = 3
@@ -39,26 +39,6 @@ AT_ONCE_OF_ONE = 8
 DRAINS_WITHIN_S = 8.0  # as for webhooks
 
 logger = logging.getLogger("work.reports")
-
-
-class Reply(Protocol):
-    """What a model said."""
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-
-    @property
-    def model(self) -> str:
-        """`provider/model`."""
-
-    @property
-    def input_tokens(self) -> int:
-        """As far as the provider counts."""
-
-    @property
-    def output_tokens(self) -> int:
-        """Likewise."""
 
 
 class Thinks(Protocol):
@@ -83,30 +63,6 @@ class Result:
     note: Mapping[str, Any] | None = None
 
 
-@dataclass(slots=True)
-class _Spent:
-    """What replies took together."""
-
-    model: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    begun_s: float = field(default_factory=time.monotonic)
-
-    def add(self, reply: Reply) -> None:
-        self.model = reply.model
-        self.input_tokens += reply.input_tokens
-        self.output_tokens += reply.output_tokens
-
-    def note(self, **more: Any) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            "duration_ms": round((time.monotonic() - self.begun_s) * 1000),
-            **more,
-        }
-
-
 def back_off_s(tries: int) -> float:
     """Seconds to wait after so many tries: up to 2 s, 8 s and so on, at least half of it."""
     longest_s = min(FIRST_DELAY_S * 4.0 ** (tries - 1), LONGEST_DELAY_S)
@@ -121,6 +77,7 @@ class Reports:
         models: Thinks about calls.
         catalogue: Says which model does.
         vault: Opens the organisation's own keys.
+        counting: Counts what calls used.
         back_off: Seconds to wait after so many tries of a step.
         taken_for_s: When another worker may take over what this one has not finished.
     """
@@ -131,6 +88,7 @@ class Reports:
         models: Thinks,
         catalogue: Catalogue,
         vault: Opens,
+        counting: Counting | None = None,
         *,
         back_off: Callable[[int], float] = back_off_s,
         taken_for_s: float = TAKEN_FOR_S,
@@ -139,6 +97,7 @@ class Reports:
         self._models = models
         self._catalogue = catalogue
         self._vault = vault
+        self._counting = counting or Counting()
         self._back_off = back_off
         self._taken_for_s = taken_for_s
 
@@ -157,6 +116,9 @@ class Reports:
     async def do(self, job: TakenReport) -> None:
         """Do what is left for a call."""
         try:
+            async with self._pool.acquire() as connection:
+                if not await self._counting.count(connection, job):
+                    return
             if await self._step(job, "summary", self._summarise):
                 job = replace(job, tries=job.tries if job.summary else 1)
                 if await self._step(job, "analysis", self._analyse):
@@ -173,11 +135,12 @@ class Reports:
         self,
         job: TakenReport,
         step: Step,
-        make: Callable[[TakenReport, CallContent], Awaitable[Result]],
+        make: Callable[[TakenReport, CallContent, Spent], Awaitable[Result]],
     ) -> bool:
         """Do a step unless it is done; True when the next may be done."""
         if getattr(job, step) is not None:
             return True
+        spent = Spent()
         if job.tries > MOST_TRIES:
             gone = "the workers were gone before they finished"
             result = Result("failed", note={"code": "error", "message": gone})
@@ -187,15 +150,16 @@ class Reports:
             if content is None:
                 return False
             try:
-                result = await make(job, content)
+                result = await make(job, content, spent)
             except ProviderError as error:
                 if error.retryable and job.tries < MOST_TRIES:
-                    await self._wait(job, error)
+                    await self._wait(job, error, spent)
                     return False
                 result = Result("failed", note={"code": error.code, "message": str(error)})
         if result.outcome == "failed":
             logger.warning("no %s: %s", step, result.note, extra={"call_id": job.call_id})
         async with self._pool.acquire() as connection:
+            used = await self._counting.charge(connection, job.organisation_id, spent.used)
             return await table.record(
                 connection,
                 job,
@@ -203,19 +167,20 @@ class Reports:
                 result.outcome,
                 value=result.value,
                 note=result.note,
+                used=used,
                 at=datetime.now(UTC),
                 lasts_s=self._taken_for_s,
             )
 
-    async def _wait(self, job: TakenReport, error: ProviderError) -> None:
+    async def _wait(self, job: TakenReport, error: ProviderError, spent: Spent) -> None:
         delay_s = max(self._back_off(job.tries), min(error.retry_after_s or 0, LONGEST_DELAY_S))
         async with self._pool.acquire() as connection:
-            await table.postpone(connection, job, delay_s)
+            used = await self._counting.charge(connection, job.organisation_id, spent.used)
+            await table.postpone(connection, job, delay_s, used)
 
-    async def _summarise(self, job: TakenReport, content: CallContent) -> Result:
+    async def _summarise(self, job: TakenReport, content: CallContent, spent: Spent) -> Result:
         if _is_idle(job, content):
             return Result("skipped")
-        spent = _Spent()
         llm = self._llm(job)
         if llm["provider"] == "parrot":
             llm["script"] = list(prompts.PARROT_SCRIPT)
@@ -223,14 +188,14 @@ class Reports:
         reply = await self._ask(job, llm, prompts.summary_request(transcript), spent)
         return Result("written", reply.text, spent.note())
 
-    async def _analyse(self, job: TakenReport, content: CallContent) -> Result:
+    async def _analyse(self, job: TakenReport, content: CallContent, spent: Spent) -> Result:
         analysis = job.assistant.get("analysis_plan") or {}
         plan = analysis.get("structured_data_plan") or {}
         messages = messages_of(content.said)
         least = analysis.get("min_messages_threshold", 2)
         if not plan.get("enabled") or _is_idle(job, content) or len(messages) < least:
             return Result("skipped")
-        schema, spent, llm = plan.get("schema") or {}, _Spent(), self._llm(job)
+        schema, llm = plan.get("schema") or {}, self._llm(job)
         asked = prompts.analysis_request(plan, _values(content, schema))
         reply = await self._ask(job, llm, asked, spent)
         try:
@@ -255,7 +220,7 @@ class Reports:
         job: TakenReport,
         llm: Config,
         messages: Sequence[Mapping[str, str]],
-        spent: _Spent,
+        spent: Spent,
     ) -> Reply:
         async with self._pool.acquire() as connection:
             sealed = await sealed_keys(connection, job.organisation_id)
@@ -272,12 +237,12 @@ class Reports:
 
 
 def reports_queue(
-    pool: asyncpg.Pool, models: Thinks, catalogue: Catalogue, vault: Opens
+    pool: asyncpg.Pool, models: Thinks, catalogue: Catalogue, vault: Opens, counting: Counting
 ) -> Queue[TakenReport]:
     """The queue of a worker."""
     return Queue(
         pool,
-        Reports(pool, models, catalogue, vault),
+        Reports(pool, models, catalogue, vault, counting),
         most=AT_ONCE,
         most_of_one=AT_ONCE_OF_ONE,
         drains_within_s=DRAINS_WITHIN_S,

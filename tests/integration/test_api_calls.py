@@ -89,6 +89,7 @@ async def test_a_call_shows_what_was_heard_under_the_keys_of_every_generation(
         ],
         "room_name": f"{a_call_id()}-bridge",
         "recording_url": None,
+        "usage": [],
         "created_at": "2026-01-01T12:00:00.000Z",
     }
 

@@ -56,6 +56,7 @@ async def test_without_calls_everything_is_zero(api: Api) -> None:
                 "total_minutes": 0,
                 "total_cost": 0,
             },
+            "breakdown": None,
         },
     )
 

@@ -81,3 +81,23 @@ def test_only_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SOVEREIGN_API_PORT", "9000")
     assert read_settings({}, None).api_port == 8080
     assert os.environ["SOVEREIGN_API_PORT"] == "9000"
+
+
+def test_prices_are_read_from_json() -> None:
+    text = '{"openai/gpt-5.4": {"million_input_tokens": 4}, "openai": {"minute": 0.1}}'
+    settings = read_settings({"SOVEREIGN_PRICES": text}, None)
+    assert settings.prices == {
+        "openai/gpt-5.4": {"million_input_tokens": 4.0},
+        "openai": {"minute": 0.1},
+    }
+    assert read_settings({}, None).prices == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"openai": 1}', '{"openai": {"hour": 1}}', '{"openai": {"minute": -1}}',
+     '{"openai": {"minute": NaN}}', '{"openai": {"minute": 1e9}}'],
+)  # fmt: skip
+def test_prices_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="SOVEREIGN_PRICES"):
+        read_settings({"SOVEREIGN_PRICES": text}, None)
