@@ -10,10 +10,18 @@ from typing import Any, Literal, cast
 
 from sovereign_ari.domain.agent import Config
 from sovereign_ari.errors import ProviderUnavailable
-from sovereign_ari.speech.base import Message, Token, Usage
-from sovereign_ari.speech.registry import ProviderRegistry
+from sovereign_ari.speech.base import LanguageModel, Message, Token, Usage
+from sovereign_ari.speech.registry import ProviderRegistry, load_catalogue
+from sovereign_ari.speech.resilience.breaker import Breakers
+from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
+from sovereign_ari.speech.resilience.lineup import Lineups
+from sovereign_ari.speech.resilience.notes import ProviderNotes, unnoted
+from sovereign_ari.speech.resilience.search import Deadlines
 
 WITHIN_S = 30.0
+UNHURRIED = Deadlines(first_s=20.0, replaced_s=8.0, next_s=10.0, give_up_s=20.0, all_s=WITHIN_S)
+"""Nobody holds a telephone to an ear."""
+
 LONGEST_REPLY = 20_000
 
 
@@ -37,6 +45,7 @@ class RegistryChatModel:
 
     def __init__(self, registry: ProviderRegistry, within_s: float = WITHIN_S) -> None:
         self._registry = registry
+        self._lineups = Lineups(load_catalogue(), Breakers())
         self._within_s = within_s
 
     async def reply(
@@ -52,7 +61,7 @@ class RegistryChatModel:
         keys: Mapping[str, str | None],
     ) -> WholeReply:
         """See `work.reports.Thinks`. A reply that never ends is cut."""
-        model = self._registry.language_model(llm, keys)
+        model = self._model(llm, keys)
         text, usage = "", Usage(0, 0)
         try:
             async with (
@@ -74,6 +83,14 @@ class RegistryChatModel:
         if not text:
             raise ProviderUnavailable(f"{model.label} said nothing")
         return WholeReply(text, model.label, usage.input_tokens, usage.output_tokens)
+
+    def _model(self, llm: Config, keys: Mapping[str, str | None]) -> LanguageModel:
+        """The model, or it and its fall-backs; whoever asks alone decides when to ask again."""
+        notes = ProviderNotes(unnoted, "llm")
+        lineup = self._lineups.of(self._registry.language_model, llm, keys, notes)
+        if len(lineup) == 1:
+            return lineup[0].provider
+        return ResilientLanguageModel(lineup, notes, deadlines=UNHURRIED)
 
 
 def _message(message: Mapping[str, str]) -> Message:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sovereign_ari.speech.base import Message, ReplyPart, Token, ToolCall, ToolSpec, Usage
+from sovereign_ari.speech.resilience.seam import GO_ON
 
 _HEARD_CHARS = 300
 """What is matched of an utterance: bounds the time that a script's patterns can take."""
@@ -74,6 +75,8 @@ class ParrotLanguageModel:
         if not turns or not turns[-1].strip():
             return _NOTHING_HEARD, None
         found = self._find(turns)
+        if found is None and turns[-1] == GO_ON:
+            return "", None  # it has no way of going on with the words of another
         if found is None:
             return f"You said: {turns[-1].strip()}", None
         rule, match = found
