@@ -58,6 +58,7 @@ class RealtimeService(Service):
         socket = web.WebSocketResponse(compress=False, autoping=True)
         await socket.prepare(request)
         session = RealtimeSession(self, socket, fault)
+        session.request = request
         self.sessions.append(session)
         self.open += 1
         try:
@@ -91,6 +92,7 @@ class RealtimeSession:
         self.service = service
         self.socket = socket
         self.fault = fault
+        self.request: web.Request | None = None
         self.config: dict[str, Any] = {}
         self.heard = bytearray()
         self.commits = 0
@@ -101,6 +103,11 @@ class RealtimeSession:
         self._speaking = False
         self._quiet_s = 0.0
         self._delta_sent = ""
+
+    def break_off(self) -> None:
+        """Close the connection without a farewell."""
+        assert self.request is not None
+        sever(self.request)
 
     async def run(self, request: web.Request) -> None:
         """Answer events until the socket closes."""
