@@ -22,6 +22,7 @@ from db.listening import FAULTS
 from db.reports import CallContent, Outcome, Step, TakenReport
 from sovereign_ari.domain.agent import Config
 from sovereign_ari.domain.catalogue import Catalogue
+from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import ProviderError, VaultClosed
 from sovereign_ari.work import prompts
 from sovereign_ari.work.queue import Queue
@@ -251,7 +252,8 @@ def reports_queue(
 
 def _is_idle(job: TakenReport, content: CallContent) -> bool:
     """Whether there is nothing to think about, or nobody to think for."""
-    if content.answered_at is None or not messages_of(content.said):
+    turned_away = content.end_reason == EndReason.REJECTED
+    if content.answered_at is None or turned_away or not messages_of(content.said):
         return True
     return bool(job.assistant.get("gdpr_mode")) and not job.wanted
 
