@@ -16,9 +16,10 @@ from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.turn_log import TurnBook
 from sovereign_ari.conversation.unfinished import UnfinishedTools
-from sovereign_ari.conversation.voice import Speech
+from sovereign_ari.conversation.voice import Manner, Speech
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.pronunciation import Pronunciation
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.turn import EndTurn
 from sovereign_ari.speech.base import Message
@@ -70,6 +71,7 @@ class Answering:
         self._providers = providers
         self._mouth = mouth
         self._clock = reporting.clock
+        self._manner = Manner(Pronunciation(assistant.pronunciation))
         self._farewell = assistant.end_call_message or FAREWELL
         self._ahead = Speculation(
             providers.llm, reporting.note, reporting.clock, allowed=providers.speculate
@@ -113,7 +115,7 @@ class Answering:
             self._ahead.retract("not_needed")
         entry = self.book.begin(turn, stt_final_s)
         self._ordered = ordered
-        speech = Speech(self._providers.tts, self._mouth, self._clock)
+        speech = Speech(self._providers.tts, self._mouth, self._clock, self._manner)
         self._mouth.resume()
         self.reply = Reply(entry, speech, self._thinker, events.closing)
         self.book.report(entry, speech)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.domain.pronunciation import Pronunciation
 from sovereign_ari.errors import ProviderError
+from sovereign_ari.media.ledger import Pace, SpokenLedger
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
-from sovereign_ari.media.playout import SpokenLedger
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
 
@@ -21,6 +23,19 @@ AHEAD_S = 2.0
 """A sentence is not asked for while more than this much of the one before is unheard."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the voice of one call speaks.
+
+    Attributes:
+        pronunciation: What it says instead of what is written.
+        pace: How fast, as far as is known.
+    """
+
+    pronunciation: Pronunciation = field(default_factory=Pronunciation)
+    pace: Pace = field(default_factory=Pace)
+
+
 class Speech:
     """One reply being spoken.
 
@@ -28,6 +43,7 @@ class Speech:
         tts: Who synthesises.
         mouth: Where the audio goes.
         clock: Monotonic seconds.
+        manner: How it speaks.
 
     Attributes:
         first_byte_s: When the synthesiser's first audio came.
@@ -35,11 +51,19 @@ class Speech:
         failed: Whether the synthesiser is at fault when `say` raises.
     """
 
-    def __init__(self, tts: TextToSpeech, mouth: Mouth, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tts: TextToSpeech,
+        mouth: Mouth,
+        clock: Callable[[], float],
+        manner: Manner | None = None,
+    ) -> None:
         self._tts = tts
         self._mouth = mouth
         self._clock = clock
-        self._ledger = SpokenLedger(mouth.audio)
+        manner = manner or Manner()
+        self._pronunciation = manner.pronunciation
+        self._ledger = SpokenLedger(mouth.audio, manner.pace)
         self.first_byte_s: float | None = None
         self.characters = 0
         self.failed = False
@@ -66,9 +90,10 @@ class Speech:
             ProviderError: If the synthesiser fails before the first audio, or again and again.
         """
         await self._wait_until_queued_below(AHEAD_S)
-        self._ledger.begin(text)
+        swaps = self._pronunciation.swaps(text)
+        spoken = self._ledger.begin(text, swaps, self._mouth.sent_bytes)
         try:
-            await self._synthesise_to_the_end(text)
+            await self._synthesise_to_the_end(spoken)
         except ProviderError:
             self.failed = True
             raise

@@ -4,8 +4,8 @@ A word counts when more than half of it has left. Where the words lie in the aud
 is found by `alignment` when it is asked for, that is when a reply is cut: most replies are heard
 to their end, and cost nothing. No provider needs to send time stamps.
 
-What the voice says may differ from what is written: some of the text is swapped for other words
-before it is spoken. Words count as they are written, in the place and for the time they are spoken.
+What the voice says may differ from what is written: some of the text may be swapped for other
+words before it is spoken. Words count as they are written, for the time that they are spoken.
 """
 
 from __future__ import annotations

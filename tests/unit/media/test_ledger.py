@@ -38,29 +38,29 @@ def test_nothing_played_is_nothing_heard() -> None:
     assert SpokenLedger(ULAW_8K).heard(8000) == ""
 
 
-def test_words_are_heard_one_by_one_in_proportion() -> None:
+def test_a_word_is_heard_when_half_of_it_has_left() -> None:
     ledger = spoken(("aaa bbb ccc ddd", TONE_S))
-    assert ledger.heard(1900) == ""
-    assert ledger.heard(2080) == "aaa"
-    assert ledger.heard(4080) == "aaa bbb"
-    assert ledger.heard(7000) == "aaa bbb ccc"
+    assert ledger.heard(900) == ""
+    assert ledger.heard(1100) == ledger.heard(2800) == "aaa"
+    assert ledger.heard(3200) == ledger.heard(4700) == "aaa bbb"
+    assert ledger.heard(6700) == "aaa bbb ccc"
+    assert ledger.heard(7100) == "aaa bbb ccc ddd"
     assert ledger.heard(8000) == "aaa bbb ccc ddd"
 
 
 def test_silence_around_and_within_a_sentence_moves_no_word() -> None:
     half = TONE_S[:4000]
     ledger = spoken(("aaa bbb", SILENCE_S + half + SILENCE_S + half + SILENCE_S))
-    assert ledger.heard(8000 + 3800) == ""
-    assert ledger.heard(8000 + 4000) == "aaa"
-    assert ledger.heard(8000 + 4000 + 8000) == "aaa"
-    assert ledger.heard(8000 + 4000 + 8000 + 3800) == "aaa"
-    assert ledger.heard(8000 + 4000 + 8000 + 4000) == "aaa bbb"
+    assert ledger.heard(8000 + 1900) == ""
+    assert ledger.heard(8000 + 2200) == "aaa"
+    assert ledger.heard(8000 + 4000 + 8000 + 1900) == "aaa"
+    assert ledger.heard(8000 + 4000 + 8000 + 2200) == "aaa bbb"
 
 
 def test_sentences_follow_one_another() -> None:
     ledger = spoken(("Good morning.", TONE_S), ("How are you?", TONE_S))
     assert ledger.heard(8000) == "Good morning."
-    assert ledger.heard(8000 + 4000) == "Good morning. How"
+    assert ledger.heard(8000 + 3000) == "Good morning. How"
     assert ledger.heard(16000) == "Good morning. How are you?" == ledger.text
 
 
@@ -75,17 +75,17 @@ def test_a_sentence_still_being_synthesised_is_not_heard_whole() -> None:
 
 def test_digits_take_longer_than_letters() -> None:
     ledger = spoken(("77777 abcde", TONE_S))
-    assert ledger.heard(4400) == ""
-    assert ledger.heard(6000) == "77777"
+    assert ledger.heard(2600) == ""
+    assert ledger.heard(3200) == ledger.heard(6400) == "77777"
 
 
 def test_a_script_without_spaces_is_cut_between_characters() -> None:
-    assert spoken(("今日はいい天気です", TONE_S)).heard(4000) == "今日はい"
+    assert spoken(("今日はいい天気です", TONE_S)).heard(3800) == "今日はい"
 
 
 def test_silent_audio_still_counts() -> None:
     ledger = spoken(("aaa bbb", SILENCE_S))
-    assert ledger.heard(4400) == "aaa"
+    assert ledger.heard(2200) == "aaa"
     assert ledger.heard(8000) == "aaa bbb"
 
 
@@ -96,7 +96,7 @@ def test_g722_is_measured_too() -> None:
     ledger.extend(encoder_for(G722_16K).encode(pcm))
     ledger.end()
     assert ledger.heard(8000) == ""
-    assert ledger.heard(8000 + 4160) == "aaa"
+    assert ledger.heard(8000 + 2160) == "aaa"
     assert ledger.heard(16000) == "aaa bbb"
 
 
@@ -124,7 +124,7 @@ def test_heard_is_a_growing_prefix_and_whole_at_the_end(
     if finished and spoken:
         ledger.end()
     before = ""
-    for played in range(0, size + 161, 80):
+    for played in range(0, size + 161, 160):
         heard = ledger.heard(played)
         assert ledger.text.startswith(heard)
         assert heard.startswith(before)
