@@ -12,6 +12,7 @@ from pathlib import Path
 from sovereign_ari.errors import SetupFailed
 
 SOURCE = Path(__file__).resolve().parents[2] / "asterisk" / "etc"
+SOUNDS = SOURCE.parent / "sounds"
 SUFFIX = ".in"
 
 
@@ -117,6 +118,7 @@ def substitutions(values: PbxValues, folders: Folders) -> dict[str, str]:
         "etc_dir": str(folders.etc),
         "module_dir": str(folders.modules),
         "share_dir": str(folders.share),
+        "sounds_dir": str(SOUNDS),
         "state_dir": str(folders.state),
         "run_dir": str(folders.run),
         "log_dir": str(folders.log),

@@ -7,12 +7,13 @@ from typing import Any
 
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId, ChannelId
 from sovereign_ari.domain.silence import longest_silence_s
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import silence_frame
-from sovereign_ari.telephony.silence import LineGuard, LineLimits
+from sovereign_ari.telephony.silence import GOODBYES, LineGuard, LineLimits
 from sovereign_ari.wire.media_leg import MediaLeg
 
 
@@ -51,7 +52,9 @@ class CallersLine:
         """Begin to guard it."""
         self._dialogue = dialogue
         silence_s = longest_silence_s(assistant.silence, assistant.silence_timeout_s)
-        limits = LineLimits(assistant.max_duration_s, silence_s)
+        limits = LineLimits(
+            assistant.max_duration_s, silence_s, in_language_of(assistant, GOODBYES)
+        )
         self._guard = LineGuard(services.ari, call, channel, services.clock, limits)
         self._guard.start(dialogue.quiet.clock.go_deaf)
 

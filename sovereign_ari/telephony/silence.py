@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,12 +28,15 @@ from sovereign_ari.domain.dialplan import (
 from sovereign_ari.domain.ids import CallId, ChannelId, talk_channel_of
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.silence import HANGOVER_S
-from sovereign_ari.errors import SovereignError
+from sovereign_ari.errors import AsteriskRefused, SovereignError
 from sovereign_ari.wire.ari_http import AriHttp
 
 TALK_LEVEL = 320
 """Mean absolute sample above which a line is loud: noise of -38 dBFS. Comfort noise and line noise
 lie at -65 to -40 dBFS, quiet speech at -35 dBFS and more."""
+
+GOODBYES: Mapping[str, str] = {language: language for language in ("en", "nl", "de")}
+"""The languages of `asterisk/sounds`, by themselves."""
 
 TALK_ENTERS_WITHIN_S = 5.0
 LONGEST_LEASE_S = 8.0
@@ -41,6 +44,7 @@ SHORTEST_LEASE_S = 4.0  # for calls whose silence may not even last as long
 RENEWED_AFTER = 0.35  # of a lease: one renewal may fail
 ALONE_S = 30  # how long a caller waits for a controller when his call has no limit on silence
 LONGEST_ALONE_S = 60
+LEASE = "lease"
 OVER_WITHIN_S = 1.0  # two clocks measure the longest call
 
 log = logging.getLogger(__name__)
@@ -53,10 +57,12 @@ class LineLimits:
     Attributes:
         longest_s: The whole call, from its answer.
         silence_s: Silence of both sides; None when it does not matter.
+        language: Of what the PBX says to the caller when we are gone.
     """
 
     longest_s: float
     silence_s: float | None
+    language: str = "en"
 
     @property
     def lease_s(self) -> float:
@@ -102,7 +108,7 @@ class LineGuard:
         self._clock = clock
         self._limits = limits
         self._ends_s = clock() + limits.longest_s
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
     def longest_is_over(self) -> bool:
@@ -116,20 +122,21 @@ class LineGuard:
             on_no_talk_detection: Called when the PBX cannot say whether he talks.
         """
         self._ends_s = self._clock() + self._limits.longest_s
-        self._begin(self._keep_lease(), "lease")
+        self._begin(self._keep_lease(), LEASE)
         if self._limits.silence_s is not None:
-            self._begin(self._detect_talk(on_no_talk_detection), "talk-detection")
+            self._begin(self._detect_talk(on_no_talk_detection), "talk detection")
 
     def bring_back(self) -> None:
         """Go on after a lease that lapsed, once the caller is back in his bridge."""
-        self._begin(self._renew_lapsed(), "lease again")
+        self._tasks[LEASE].cancel()
+        self._begin(self._keep_lease(), LEASE)
 
     async def stop(self) -> None:
         """Let go: the call ends."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks.values())
 
     async def remove(self) -> None:
         """Hang up what listens."""
@@ -137,8 +144,7 @@ class LineGuard:
             await self._ari.hang_up(self._talk_channel)
 
     def _begin(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(asyncio.create_task(work, name=f"{what} {self._call}"))
+        self._tasks[what] = asyncio.create_task(work, name=f"{what} {self._call}")
 
     async def _detect_talk(self, on_failure: Callable[[], None]) -> None:
         try:
@@ -159,6 +165,8 @@ class LineGuard:
                 if not told:
                     await self._tell_limits()
                     told = True
+            except AsteriskRefused as refused:
+                log.info("a lease was not taken: the caller is leaving: %s", refused)
             except SovereignError as error:
                 log.warning("a lease could not be renewed: %s", error)
             else:
@@ -166,23 +174,20 @@ class LineGuard:
                     return
             await asyncio.sleep(RENEWED_AFTER * lease_s)
 
-    async def _renew_lapsed(self) -> None:
-        try:
-            await self._set_limit(min(self._limits.lease_s, self._ends_s - self._clock()))
-            await self._ari.set_variable(self._channel, VARIABLE_LAPSED, "")
-        except SovereignError as error:
-            log.warning("a lapsed lease could not be renewed: %s", error)
-
     async def _set_limit(self, seconds: float) -> None:
         await self._ari.set_variable(self._channel, "TIMEOUT(absolute)", f"{seconds:.3f}")
 
     async def _tell_limits(self) -> None:
-        """Say what to do with the caller when we are gone."""
-        reason = EndReason.SILENCE_TIMEOUT
-        if self._limits.silence_s is None:
-            reason = EndReason.ERROR
-        await self._ari.set_variable(self._channel, VARIABLE_ALONE_S, str(self._limits.alone_s))
-        await self._ari.set_variable(self._channel, VARIABLE_ALONE_REASON, reason.value)
+        """Say that we live, and what to do with the caller when we are gone."""
+        limits = self._limits
+        reason = EndReason.ERROR if limits.silence_s is None else EndReason.SILENCE_TIMEOUT
+        for name, value in (
+            (VARIABLE_LAPSED, ""),
+            (VARIABLE_ALONE_S, str(limits.alone_s)),
+            (VARIABLE_ALONE_REASON, reason.value),
+            ("CHANNEL(language)", limits.language),
+        ):
+            await self._ari.set_variable(self._channel, name, value)
 
 
 @dataclass(frozen=True, slots=True)

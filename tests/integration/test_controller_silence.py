@@ -84,11 +84,12 @@ async def test_a_pbx_that_cannot_listen_costs_a_note_and_no_call(it: World) -> N
 
 
 async def test_nothing_listens_where_silence_does_not_matter(it: World) -> None:
-    it.assistant = ASSISTANT
+    it.assistant = replace(ASSISTANT, tts={"language": "nl-NL"})
     await it.pbx.call("c")
     await it.greeted()
     await until(lambda: ("c.SOVEREIGN_ALONE_REASON", "error") in variables(it))
     assert ("c.SOVEREIGN_ALONE_S", "30") in variables(it)
+    await until(lambda: ("c.CHANNEL(language)", "nl") in variables(it))
     await it.pbx.hang_up("c")
     await it.all_ended()
     assert not any("snoop" in what for what in it.pbx.requests)
@@ -118,8 +119,9 @@ async def test_a_lease_that_lapsed_because_we_were_slow_costs_no_call(it: World)
     await it.pbx.call("c")
     await it.greeted()
     joined = it.pbx.requests.count(join := next(r for r in it.pbx.requests if "addChannel" in r))
-    await it.pbx.enter("c", "timeout")
     await until(lambda: ("c.SOVEREIGN_LAPSED", "") in variables(it))
+    await it.pbx.enter("c", "timeout")
+    await until(lambda: variables(it).count(("c.SOVEREIGN_LAPSED", "")) == 2)
     assert it.pbx.requests.count(join) == joined + 1
     assert it.controller.calls[0].is_talking
     await it.pbx.hang_up("c")

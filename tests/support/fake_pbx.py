@@ -135,6 +135,8 @@ class Pbx(FakeAri):
                 self.channels[listener] = "Up"
                 self.owned.add(listener)
                 self._later(self.enter(listener, "talk"))
+            case _:
+                pass
 
     def _tell(self, path: list[str]) -> web.Response | None:
         match path:
