@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -121,7 +121,10 @@ class GoogleSpeechToText:
                     "language_codes": list(self._options.languages),
                     "features": {"enable_automatic_punctuation": True},
                 },
-                "streaming_features": {"interim_results": True},
+                "streaming_features": {
+                    "interim_results": True,
+                    "enable_voice_activity_events": True,
+                },
             },
         )
         return types.StreamingRecognizeRequest.pb(request)
@@ -138,7 +141,7 @@ class _GoogleStream:
         self._queue = deque([self._growing])
         self._answered: list[Recognition] = []  # their calls may still be ending
         self._started = False  # whether the growing one was
-        self._shown = ""
+        self._shown = ("", False)
         self._answered_bytes = 0
         self._heard_s = 0.0
         self._closed = False
@@ -192,18 +195,21 @@ class _GoogleStream:
         oldest = self._queue[0].stretch
         if oldest.done:
             self._answered = [r for r in (*self._answered, self._queue.popleft()) if r.running]
-            self._shown = ""
+            self._shown = ("", False)
             self._answered_bytes += oldest.end
-            return self._final(oldest.text, self._answered_bytes, flushed=True)
+            final = self._final(oldest.text, self._answered_bytes, flushed=True)
+            return replace(final, ends_turn=oldest.voice_ended)
         if oldest.finals and not oldest.ended:
-            self._shown = ""
+            self._shown = ("", False)
             text = oldest.finals.popleft()
             known = not oldest.finals  # where one ends that others follow is not
             return self._final(text, self._answered_bytes + oldest.first if known else 0)
-        text = " ".join(r.stretch.text for r in self._queue if r.stretch.text)
-        if text and text != self._shown:
-            self._shown = text
-            return Transcript(text, final=False)
+        stretches = [r.stretch for r in self._queue if r.stretch.text]
+        text = " ".join(stretch.text for stretch in stretches)
+        ended = bool(stretches) and stretches[-1].voice_ended
+        if text and (text, ended) != self._shown:
+            self._shown = (text, ended)
+            return Transcript(text, final=False, ends_turn=ended)
         return None
 
     def _final(self, text: str, heard_bytes: int, *, flushed: bool = False) -> Transcript:

@@ -16,6 +16,7 @@ WHAT = "google speech"
 _PAUSES_S = (0.0, 0.25)
 """Before each attempt to replace a call that broke; after the last of them it is given up."""
 
+_VOICE_ENDED = (1, 3)  # END_OF_SINGLE_UTTERANCE, SPEECH_ACTIVITY_END
 _PROVEN_S = 5.0  # a call that lived this long was a good one
 _IDLE_S = 3.0
 """Without audio for this long, a call that ends is replaced when audio comes again: Google ends
@@ -194,7 +195,7 @@ class Recognition:
         try:
             while (response := await self._answer(rpc)) is not None:
                 self._failures = 0
-                self.stretch.on_results(_results(response.results), self._sent)
+                self._take(response)
                 self._on_news()
             if not self.stretch.ended:
                 raise ProviderUnavailable(f"{WHAT} ended by itself")
@@ -209,6 +210,13 @@ class Recognition:
             pump.cancel()
             await asyncio.wait([pump])
             rpc.cancel()
+
+    def _take(self, response: Any) -> None:
+        """Take a response, which holds an event or else results."""
+        if response.speech_event_type:
+            self.stretch.voice_ended = response.speech_event_type in _VOICE_ENDED
+        else:
+            self.stretch.on_results(_results(response.results), self._sent)
 
     async def _answer(self, rpc: Rpc) -> Any:
         try:

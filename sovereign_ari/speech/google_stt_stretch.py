@@ -52,6 +52,7 @@ class Stretch:
         ended: Whether it was flushed: no audio comes any more.
         done: Whether no words come any more.
         end: Bytes of audio so far.
+        voice_ended: Whether the server says that nobody speaks any more.
     """
 
     def __init__(self, audio: AudioFormat, kept_s: float, quiet_kept_s: float) -> None:
@@ -60,6 +61,7 @@ class Stretch:
         self.ended = False
         self.done = False
         self.end = 0
+        self.voice_ended = False
         self._audio = audio
         self._kept_bytes = audio.bytes_for(kept_s)
         self._quiet_kept_bytes = audio.bytes_for(quiet_kept_s)

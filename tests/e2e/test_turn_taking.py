@@ -124,7 +124,7 @@ async def test_a_right_guess_is_used_and_a_wrong_one_leaves_no_trace(
     lines = ("I would like a table", "for two tomorrow", "what time do you open")
     reception.vendor.realtime.recognise = Script(*lines)
     reception.vendor.chat.first_token_s = 0.2
-    reception.vendor.reply = lambda messages, _: f"Re {messages[-1]['content'][-12:]}"
+    reception.vendor.reply = lambda messages, _: f"Re {str(messages[-1]['content'])[-12:]}"
     async with reception.phone.call(number) as call:
         await call.answered()
         await hear_tones(call, "Hello", call.answered_at_s)

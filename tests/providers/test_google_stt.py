@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -89,6 +90,25 @@ async def test_words_are_shown_before_they_are_final(
             break
         await stream.flush()
         assert await finals(stream) == [Transcript("early words", final=True, flushed=True)]
+
+
+async def test_the_end_of_the_voice_is_told_with_the_words(
+    server: FakeGoogle, stt: GoogleSpeechToText
+) -> None:
+    server.speech.live = server.speech.events = True
+    shown: list[tuple[str, bool]] = []
+    async with stt.open(ULAW_8K) as stream:
+        await send(stream, audio_of("a table") + PAUSE)
+        async with asyncio.timeout(10):
+            async for transcript in stream:
+                shown.append((transcript.text, transcript.ends_turn))
+                if transcript.ends_turn:
+                    break
+        assert shown[-1] == ("a table", True)
+        await send(stream, audio_of("for two"))  # the caller goes on
+        await stream.flush()
+        (answer,) = await finals(stream)
+        assert (answer.text, answer.ends_turn) == ("a table for two", False)
 
 
 async def test_each_flush_is_answered_once_and_in_order(

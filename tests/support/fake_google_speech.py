@@ -20,6 +20,7 @@ PIECE_BYTES = BYTES_PER_S // 10
 LARGEST_BYTES = 15 * 1024
 LOUD_RMS = 300
 VAD_SILENCE_S = 0.3
+EVENT_SILENCE_S = 0.15
 LIMIT_S = 300.0
 
 
@@ -36,6 +37,7 @@ class SpeechService(GoogleService):
         transcript_s: Delay between the end of a stream and its last result.
         vad: Makes a result final after silence.
         live: Sends interim results.
+        events: Tells of voice that begins and ends, to clients that ask for it.
         limit_s: After which a stream is aborted.
         overrun: Streams that were.
         extra: Sent before each final result.
@@ -48,6 +50,7 @@ class SpeechService(GoogleService):
         self.transcript_s = 0.0
         self.vad = False
         self.live = False
+        self.events = False
         self.limit_s = LIMIT_S
         self.overrun = 0
         self.extra: list[Any] = []
@@ -116,6 +119,8 @@ class SpeechSession:
         self._quiet_s = 0.0
         self._interim = ""
         self._rate_state: Any = None
+        self._voice = False
+        self._voiceless_s = 0.0
 
     async def run(self, requests: AsyncIterator[cloud_speech.StreamingRecognizeRequest]) -> None:
         """Answer until the client sends no more."""
@@ -142,8 +147,27 @@ class SpeechSession:
 
     async def _hear(self, pcm: bytes) -> None:
         self.heard += pcm
+        if self.service.events:
+            await self._tell_events(pcm)
         if self.service.vad:
             await self._detect(pcm)
+
+    async def _tell_events(self, pcm: bytes) -> None:
+        features = self.opening.streaming_config.streaming_features
+        if not features.enable_voice_activity_events:
+            return
+        loud = audioop.rms(pcm, 2) > LOUD_RMS
+        self._voiceless_s = 0.0 if loud else self._voiceless_s + len(pcm) / BYTES_PER_S
+        if loud == self._voice or 0 < self._voiceless_s < EVENT_SILENCE_S:
+            return
+        self._voice = loud
+        kinds = cloud_speech.StreamingRecognizeResponse.SpeechEventType
+        kind = kinds.SPEECH_ACTIVITY_BEGIN if loud else kinds.SPEECH_ACTIVITY_END
+        event = cloud_speech.StreamingRecognizeResponse(
+            speech_event_type=kind,
+            speech_event_offset=timedelta(seconds=len(self.heard) / BYTES_PER_S),
+        )
+        await self.context.write(event)
 
     async def _detect(self, pcm: bytes) -> None:
         if audioop.rms(pcm, 2) > LOUD_RMS:

@@ -106,7 +106,7 @@ class Line:
         told_s = self._audio.seconds(self._told_bytes)
         heard_s = told_s if transcript.heard_s is None else min(transcript.heard_s, told_s)
         self._unheard.forget(self.reading.base_s + heard_s)
-        return Transcript(transcript.text, final=True)
+        return Transcript(transcript.text, final=True, ends_turn=transcript.ends_turn)
 
     def _settle_flush(self) -> None:
         self._owed -= 1
