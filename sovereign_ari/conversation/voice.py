@@ -16,8 +16,8 @@ from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
 
 PIECE_S = 0.1
-MOST_BREAKS = 3
-"""How often a voice may break off within one piece of text."""
+MOST_BREAKS = 7
+"""How often voices may break off within one piece of text: twice each, of a primary and three."""
 
 AHEAD_S = 2.0
 """A sentence is not asked for while more than this much of the one before is unheard."""

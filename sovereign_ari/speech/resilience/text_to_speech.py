@@ -3,7 +3,8 @@
 Before the first audio of a text a passing fault is tried again once, and then the next voice is
 asked; a refusal, and a silence that was too long, go to the next voice at once. After the first
 audio nothing can be taken back, so the fault is raised: whoever speaks knows which words came, and
-asks for the rest. The voice that broke off gets one chance to go on itself.
+asks for the rest. Each voice may break off twice without speaking a text to its end; when all have,
+they are given up.
 
 The voice that took over stays for the rest of the call: a caller hears one change, not many.
 """
@@ -15,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sovereign_ari.errors import ProviderError
+from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
@@ -41,7 +42,7 @@ class VoiceLimits:
     first_s: float = 2.0
     last_first_s: float = 4.0
     dry_s: float = 1.2
-    pause_s: float = 4.0
+    pause_s: float = 3.0
 
 
 class ResilientTextToSpeech:
@@ -63,7 +64,7 @@ class ResilientTextToSpeech:
         self._notes = notes
         self._limits = limits or VoiceLimits()
         self._speaker = self._candidates[0]
-        self._broke_off = False  # since the last text that was spoken to its end
+        self._strikes = 0  # of two for each voice, since the last text that was spoken to its end
 
     @property
     def label(self) -> str:
@@ -82,6 +83,9 @@ class ResilientTextToSpeech:
             ProviderError: Before the first audio, when no voice can speak. After it, when the one
                 that spoke broke off: it is worth asking for the rest of the text then.
         """
+        if self._strikes >= 2 * len(self._candidates):
+            self._strikes = 0
+            raise ProviderUnavailable(f"{self.label} broke off again and again")
         turn = Succession(self._in_order(), self._notes)
         while True:
             candidate = turn.candidate
@@ -101,7 +105,7 @@ class ResilientTextToSpeech:
                 await turn.go_on(error)
             else:
                 candidate.breaker.succeeded()
-                self._broke_off = False
+                self._strikes = 0
                 return
             finally:
                 candidate.breaker.gave_up()  # which counts when neither of the above was told
@@ -139,12 +143,15 @@ class ResilientTextToSpeech:
     def _after_break(self, error: ProviderError, took_s: float) -> None:
         """Choose who is to speak the rest."""
         was = self._speaker
+        self._strikes += 1
         once_more = worth_another_try(error) and not isinstance(error, TooSlow)
-        if len(self._candidates) == 1 or (once_more and not self._broke_off):
-            self._broke_off = True
+        if len(self._candidates) > 1 and not once_more:
+            self._strikes += self._strikes % 2
+        if self._strikes >= 2 * len(self._candidates):
+            return
+        if self._strikes % 2 or len(self._candidates) == 1:
             self._notes.retry(was.label, error, took_s)
             return
-        self._broke_off = False
         self._speaker = self._in_order()[1]
         self._notes.fallback(was.label, self._speaker.label, error, took_s)
 

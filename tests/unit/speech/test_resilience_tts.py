@@ -137,7 +137,7 @@ def test_a_voice_whose_circuit_is_open_is_not_asked() -> None:
 
 def test_a_circuit_opens_after_breaks_and_closes_when_a_trial_is_spoken_to_its_end() -> None:
     async def act(stage: Stage) -> None:
-        for _ in range(3):
+        for _ in range(4):  # the third request was not sent: the voice broke off twice
             with pytest.raises(ProviderUnavailable):
                 await stage.speak()
         breaker = stage.breakers[0]
@@ -226,7 +226,7 @@ def test_a_voice_that_goes_on_well_is_forgiven() -> None:
     on_stage(act, ScriptedVoice(broken, Voicing(), broken, Voicing()), ScriptedVoice())
 
 
-@pytest.mark.parametrize(("voices", "waits_s"), [(2, 1.7), (1, 4.0)], ids=["two", "one"])
+@pytest.mark.parametrize(("voices", "waits_s"), [(2, 1.7), (1, 3.0)], ids=["two", "one"])
 def test_a_voice_that_stalls_is_left_when_the_caller_has_heard_all_of_it(
     voices: int, waits_s: float
 ) -> None:
