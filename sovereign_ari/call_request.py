@@ -70,6 +70,7 @@ class _Blocks:
 class _Exchange:
     """One request and what came back; `faults` says why it is not used."""
 
+    id: str
     begun_s: float
     status: int | None = None
     took_ms: int | None = None
@@ -79,8 +80,12 @@ class _Exchange:
 
     @property
     def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"outcome": self.form, "status": self.status}
-        facts["took_ms"] = self.took_ms
+        facts: dict[str, Any] = {
+            "outcome": self.form,
+            "status": self.status,
+            "took_ms": self.took_ms,
+            "webhook_id": self.id,
+        }
         if self.faults:
             facts |= {"outcome": "fault", "faults": list(self.faults[:MOST_FAULTS])}
         if self.unread:
@@ -112,7 +117,7 @@ class IntegratorRequests:
 
     async def ask(self, route: Route, subject: Subject) -> Resolution:
         """See `AssistantRequests`."""
-        exchange = _Exchange(time.monotonic())
+        exchange = _Exchange(uuid4().hex, time.monotonic())
         try:
             answer = await self._answer(route, subject, exchange)
             exchange.form = answer.form
@@ -140,7 +145,7 @@ class IntegratorRequests:
             got = await self._http.send(
                 "POST",
                 route.asks.url,
-                headers=headers(EVENT, uuid4().hex, int(now.timestamp()), body, route.asks.secret),
+                headers=headers(EVENT, exchange.id, int(now.timestamp()), body, route.asks.secret),
                 body=body,
                 timeout_s=TIMEOUT_S,
                 largest_bytes=LARGEST_BYTES,

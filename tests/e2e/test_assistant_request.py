@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,20 +11,28 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from tests.support.asking import answers
+from tests.support.fake_openai import Call as ToolCall
 from tests.support.platform import ApiClient, Json
 from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
 from tests.support.sip_caller import CallRejected
 from tests.support.webhook_receiver import (
     SECRET,
+    Behaviour,
     WebhookReceiver,
     is_signed,
     stall,
     webhook_receiver,
 )
 
-REQUEST, UPDATE, REPORT = "assistant-request", "status-update", "end-of-call-report"
+REQUEST, TOOLS, UPDATE, REPORT = (
+    "assistant-request",
+    "tool-calls",
+    "status-update",
+    "end-of-call-report",
+)
 PLAN = {
     "structured_data_plan": {
         "enabled": True,
@@ -45,6 +54,22 @@ async def tenant(reception: Reception, receiver: WebhookReceiver) -> AsyncIterat
     async with reception.platform.api(made["api_key"]) as api:
         await api.change("/organizations", {"webhook_url": receiver.url, "webhook_secret": SECRET})
         yield api
+
+
+def by_event(values: Json) -> Behaviour:
+    """Answer each event with a value of its own."""
+
+    async def behave(request: web.Request) -> web.Response:
+        return web.json_response(values.get(request.headers["X-Webhook-Event"], {}))
+
+    return behave
+
+
+def find_first(messages: list[dict[str, Any]], _tools: object) -> Any:
+    """Use the tool, and say what it found."""
+    if messages[-1]["role"] == "tool":
+        return f"Found {json.loads(messages[-1]['content'].splitlines()[1])}"
+    return [ToolCall("find", "{}")]
 
 
 async def unlinked(tenant: ApiClient) -> str:
@@ -71,28 +96,40 @@ async def test_the_account_supplies_the_assistant_of_a_number_that_has_none(
     reception.vendor.chat.reply_apart = lambda messages, _tools: (
         '{"topic": "tickets"}' if "Schema" in str(messages) else "About tickets."
     )
+    tool = {
+        "type": "function",
+        "function": {"name": "find", "description": "Finds"},
+        "server": {"url": f"{receiver.url}/tool", "secret": "of-the-tool"},
+    }
     supplied = {
         "name": "Supplied",
+        "llm_config": {"provider": "openai", "model": "gpt-5.4", "tools": [tool]},
         "first_message": "Welcome John",
         "analysis_plan": PLAN,
         "metadata": {"crm_id": "12345"},
         "campaign": {"name": "summer"},
     }
-    receiver.behaviours.append(answers({"assistant": supplied}))
+    receiver.always = by_event(
+        {REQUEST: {"assistant": supplied}, TOOLS: {"result": "two tickets"}}
+    )
+    reception.vendor.reply = find_first
     number = await unlinked(tenant)
     async with reception.phone.call(number) as call:
         await call.answered()
         await hear_tones(call, "Welcome John", call.answered_at_s)
         spoken_s = await say_tones(call, "tickets")
-        await hear_tones(call, "You said: tickets", spoken_s)
+        await hear_tones(call, "Found two tickets", spoken_s)
     report = await until_reported(receiver)
     assert [(one.event, one.status) for one in receiver.received] == [
         (REQUEST, "ringing"),
         (UPDATE, "in-progress"),
+        (TOOLS, "in-progress"),
         (UPDATE, "ended"),
         (REPORT, "ended"),
     ]
-    assert all(is_signed(one, SECRET) for one in receiver.received)
+    for one in receiver.received:
+        assert is_signed(one, "of-the-tool" if one.event == TOOLS else SECRET)
+        assert "of-the-tool" not in one.raw.decode()
     for later in receiver.received[1:]:
         assistant = later.message["assistant"]
         assert assistant["metadata"] == {"crm_id": "12345"}

@@ -106,6 +106,7 @@ async def test_the_request_says_what_is_known_of_the_call_and_is_signed(
     assert resolution.facts["outcome"] == "default"
     assert resolution.facts["status"] == 200
     assert resolution.facts["took_ms"] >= 0
+    assert resolution.facts["webhook_id"] == request.id
 
 
 async def test_a_partial_transient_assistant_takes_the_rest_from_the_saved_one(
