@@ -3,8 +3,8 @@
 Before the first audio of a text a passing fault is tried again once, and then the next voice is
 asked; a refusal, and a silence that was too long, go to the next voice at once. After the first
 audio nothing can be taken back, so the fault is raised: whoever speaks knows which words came, and
-asks for the rest. Each voice may break off twice without speaking a text to its end; when all have,
-they are given up.
+asks for the rest. Each voice may break off twice before a text is spoken to its end; when all have
+done so, they are given up.
 
 The voice that took over stays for the rest of the call: a caller hears one change, not many.
 """
