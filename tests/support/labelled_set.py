@@ -214,7 +214,7 @@ def barge_ins() -> Iterator[Item]:
     laws = cycle(("ulaw", "alaw"))
     for voice, language in VOICES.items():
         for number, text in enumerate(_OBJECTIONS[language]):
-            for dbfs in (-16.0, -24.0, -30.0):
+            for dbfs in (-16.0, -27.0):
                 for line in ("clean line", "echo", "car"):
                     law, seconds = next(laws), 5.0
                     agent, wire = reply(seconds, law, "rms" if voice == "slt" else "slt")

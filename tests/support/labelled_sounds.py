@@ -190,9 +190,8 @@ def _shaped(
 ) -> Samples:
     length = round(seconds * RATE_HZ)
     spectrum = np.fft.rfft(_dice(seed, name).standard_normal(length))
-    shaped: Samples = np.fft.irfft(
-        spectrum * response(np.fft.rfftfreq(length, 1 / RATE_HZ)), length
-    )
+    hz: Samples = np.arange(len(spectrum)) * (RATE_HZ / length)
+    shaped: Samples = np.fft.irfft(spectrum * response(hz), length)
     return shaped
 
 

@@ -36,8 +36,8 @@ def decisions(pcm: bytes, rate_hz: int = 8000) -> list[bool]:
 
 
 @pytest.mark.parametrize("name", ["espeak.ulaw", "flite.ulaw"])
-@pytest.mark.parametrize("dbfs", [-6, -12, -20, -26, -30])
-@pytest.mark.parametrize("noise_dbfs", [-90, -60, -52])
+@pytest.mark.parametrize("dbfs", [-6, -20, -30])
+@pytest.mark.parametrize("noise_dbfs", [-90, -52])
 def test_the_onset_of_speech_is_seen_within_two_frames(
     name: str, dbfs: float, noise_dbfs: float
 ) -> None:
@@ -59,9 +59,9 @@ def test_speech_at_16_khz_is_seen_too() -> None:
     assert sum(decisions(pcm, 16000)) > 100
 
 
-@pytest.mark.parametrize("dbfs", [-90, -70, -60, -55, -50, -46])
+@pytest.mark.parametrize("dbfs", [-90, -55, -46])
 def test_faint_noise_is_not_speech(dbfs: float) -> None:
-    assert not any(decisions(over_the_telephone(white_noise(8000, 10, dbfs))))
+    assert not any(decisions(over_the_telephone(white_noise(8000, 3, dbfs))))
 
 
 def test_digital_silence_is_not_speech() -> None:
@@ -71,22 +71,22 @@ def test_digital_silence_is_not_speech() -> None:
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000])
 @pytest.mark.parametrize("hz", [50, 60])
-@pytest.mark.parametrize("peak", [100, 500, 3000, 10_000])
+@pytest.mark.parametrize("peak", [100, 3000, 10_000])
 def test_mains_hum_is_not_speech(rate_hz: int, hz: int, peak: float) -> None:
-    assert not any(decisions(over_the_telephone(sine(hz, rate_hz, 5, peak)), rate_hz))
+    assert not any(decisions(over_the_telephone(sine(hz, rate_hz, 2, peak)), rate_hz))
 
 
 def test_steady_buzz_and_loud_noise_are_told_from_speech_within_a_second() -> None:
-    buzz = sum(sine(50 * k, 8000, 10, 400 / k) for k in range(1, 8))
+    buzz = sum(sine(50 * k, 8000, 3, 400 / k) for k in range(1, 8))
     assert isinstance(buzz, np.ndarray)
     assert not any(decisions(over_the_telephone(buzz))[50:])
-    assert not any(decisions(over_the_telephone(white_noise(8000, 10, -33)))[50:])
+    assert not any(decisions(over_the_telephone(white_noise(8000, 3, -33)))[50:])
 
 
 def test_speech_after_loud_noise_is_seen() -> None:
-    noise = white_noise(8000, 5, -35)
+    noise = white_noise(8000, 3, -35)
     pcm = over_the_telephone(np.concatenate((noise, speech_at("flite.ulaw", -6))))
-    assert sum(decisions(pcm)[250:]) > 50
+    assert sum(decisions(pcm)[150:]) > 50
 
 
 def test_speech_without_any_pause_stays_speech() -> None:
