@@ -193,7 +193,9 @@ class LiveCall:
                 wall_clock=self._services.wall_clock,
             ),
         )
-        self._talking = asyncio.create_task(self._dialogue.run(), name=f"talk {self.id}")
+        self._talking = asyncio.create_task(
+            self._dialogue.run(outbound=False), name=f"talk {self.id}"
+        )
         self._talking.add_done_callback(self._talked)
         entropy = self._services.entropy()
         self._services.rooms.furnish(self._leg, assistant.background, entropy)

@@ -26,6 +26,7 @@ from sovereign_ari.conversation.unfinished import LATE
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.anticipation import Anticipate
 from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
+from sovereign_ari.domain.end_phrases import EndPhrases
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.spoken import language_of
@@ -83,6 +84,7 @@ class Dialogue:
         )
         self.quiet = Silence(assistant, reporting.note, self._clock())
         self._orders = Orders()
+        self._end_phrases = EndPhrases(assistant.end_call_phrases)
         self._closing = False
         self._apologising = False
         self._stt_final_s: float | None = None
@@ -151,17 +153,20 @@ class Dialogue:
                     self._give_order(Order(None))
         return True
 
-    async def run(self) -> Ending:
+    async def run(self, *, outbound: bool = False) -> Ending:
         """Talk until something ends the conversation, or until cancelled.
 
         Cancelling loses nothing: the turn in progress is recorded with what was heard of it.
+
+        Args:
+            outbound: Whether we placed the call.
         """
         self._over = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tools.group = self._agent.group = self._tasks
                 listening = self._tasks.create_task(self._listen(), name="listen")
-                if greeting := (self._assistant.first_message or "").strip():
+                if greeting := self._assistant.greeting(outbound=outbound):
                     self._begin(None, greeting)
                 ending = await self._over
                 listening.cancel()
@@ -208,8 +213,10 @@ class Dialogue:
         self._turns.agent_ended()
         if end.hang_up or end.reason is not None or self._closing:
             self._finish(Ending(end.reason or EndReason.ASSISTANT_HANGUP))
-        else:
-            self._obey()
+            return
+        if self._end_phrases.said_in(reply.speech.heard) and not self._orders.end_the_call:
+            self._orders.add(Order(None, ends=True))
+        self._obey()
 
     # Tools.
 

@@ -90,7 +90,8 @@ class Assistant:
         first_message_outbound: Greeting of calls that we placed, None for `first_message`.
         pronunciation: Pairs of what is written and what the voice is given instead.
         background: The room behind the voice, or None.
-        end_call_phrases: What ends the call when the assistant has said it.
+        end_call_phrases: What ends the call when the assistant has said it, and nobody spoke up
+            before the reply that holds it was heard to its end.
         sealed_keys: The organisation's own keys of vendors, by provider, as they are stored.
         webhook: Where events go: the assistant's own, else the account's; None for nowhere.
         shown: The whole configuration as webhooks show it, without secrets, with `metadata`.
@@ -118,6 +119,11 @@ class Assistant:
     webhook: Webhook | None = None
     shown: Config = field(default_factory=dict, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+
+    def greeting(self, *, outbound: bool) -> str:
+        """What it says first; empty lets the other side begin."""
+        own = (self.first_message_outbound or "").strip() if outbound else ""
+        return own or (self.first_message or "").strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ class Scene:
         llm: ScriptedLlm | None = None,
         tts: ScriptedTts | None = None,
         assistant: Assistant = ASSISTANT,
+        outbound: bool = False,
     ) -> None:
+        self.outbound = outbound
         self.stt = stt or ScriptedStt()
         self.llm = llm or ScriptedLlm(lambda _: "Yes.")
         self.tts = tts or ScriptedTts()
@@ -107,7 +109,7 @@ def converse(
 
     async def scene() -> tuple[Scene, Ending | None]:
         it = make()
-        running = asyncio.create_task(it.dialogue.run())
+        running = asyncio.create_task(it.dialogue.run(outbound=it.outbound))
         await asyncio.sleep(0)
         it.dialogue.answered()
         await act(it)
