@@ -171,12 +171,13 @@ class Thinker:
     def without_tools(
         self, messages: list[Message], thought: Thought
     ) -> AsyncGenerator[str, None]:
-        """Yield one answer of the model to exactly these messages, which may be nothing.
+        """Yield one answer of the model to these messages, which may be nothing.
 
         Raises:
             ProviderError: If the model fails.
         """
-        return self._round(_Asked(messages, [], []), thought)
+        told = _guarded(messages) if self._tools.tell_data else messages
+        return self._round(_Asked(told, [], []), thought)
 
     async def _answer_without_tools(
         self, history: list[Message], thought: Thought

@@ -17,6 +17,9 @@ from sovereign_ari.speech.resilience.seam import GO_ON
 _HEARD_CHARS = 300
 """What is matched of an utterance: bounds the time that a script's patterns can take."""
 
+_SILENT_CALLER = "The caller has said nothing"
+"""How instructions for a silent caller begin. It follows none: the platform has its own words."""
+
 _NOTHING_HEARD = "Sorry, I did not hear you. Could you say that again?"
 _PLACE = re.compile(r"\$([1-9]|previous\b)")
 _WORD = re.compile(r"\s*\S+")
@@ -71,6 +74,8 @@ class ParrotLanguageModel:
             called = next((m for m in reversed(messages) if m.role == "assistant"), None)
             spoken = called is not None and called.content.strip()
             return ("" if spoken else _result(last.content)), None
+        if last is not None and last.role == "system" and last.content.startswith(_SILENT_CALLER):
+            return "", None
         turns = [m.content[:_HEARD_CHARS] for m in messages if m.role == "user"]
         if not turns or not turns[-1].strip():
             return _NOTHING_HEARD, None

@@ -10,12 +10,14 @@ import pytest
 
 from sovereign_ari.conversation.silence import ASK, ASK_AGAIN, LINES, SAY_GOODBYE
 from sovereign_ari.conversation.terms import Ending
+from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.domain.agent import SilencePlan
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, Token
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt
 from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
+from tests.unit.conversation.test_dialogue_tools import Box, ToolScene
 
 PLAN = SilencePlan(first_check_s=2.0, interval_s=3.0, max_attempts=3)
 FIXED = replace(PLAN, messages=("Hello?", "Anybody?"), final_message="Farewell.")
@@ -99,6 +101,17 @@ def test_a_model_that_talks_on_is_stopped() -> None:
         silent(9), lambda: Scene(assistant=patient, llm=ScriptedLlm(lambda _: "Are you? " * 500))
     )
     assert 1 <= sum(len(piece) for piece in it.tts.said[1:]) < 700
+
+
+def test_results_of_tools_are_still_data_when_a_silent_caller_is_asked() -> None:
+    patient = replace(ASSISTANT, silence=PLAN)
+    it, _ = converse(
+        silent(5),
+        lambda: ToolScene(Box(), lambda _: "Still there?", "", assistant=patient),
+    )
+    assert it.tts.said[-1] == "Still there?"
+    assert it.llm.asked[0][0] == Message("system", GUARD)
+    assert it.llm.asked[0][-1] == Message("system", ASK)
 
 
 def test_words_of_the_caller_begin_the_count_anew() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sovereign_ari.conversation.silence import ASK, ASK_AGAIN, SAY_GOODBYE
 from sovereign_ari.speech.base import Message, ReplyPart, Token, ToolCall, Usage
 from sovereign_ari.speech.parrot_llm import ParrotLanguageModel
 
@@ -81,6 +82,12 @@ def test_speaks_a_tools_result_unless_it_spoke_already(
         Message("tool", result, tool_call_id="call_1"),
     )
     assert text_of(reply(*history)) == spoken
+
+
+@pytest.mark.parametrize("instruction", [ASK, ASK_AGAIN, SAY_GOODBYE])
+def test_leaves_a_silent_caller_to_the_platforms_own_words(instruction: str) -> None:
+    history = Message("user", "my name is Bob"), Message("assistant", "Hello, Bob!")
+    assert text_of(reply(*history, Message("system", instruction))) == ""
 
 
 ROLES = st.sampled_from(["system", "user", "assistant", "tool"])
