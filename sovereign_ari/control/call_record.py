@@ -18,7 +18,8 @@ from sovereign_ari.domain.records import (
     CallOpened,
     CallStatus,
 )
-from sovereign_ari.domain.webhook import Subject
+from sovereign_ari.domain.shown import account_webhook
+from sovereign_ari.domain.webhook import Subject, Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class CallRecord:
                 assistant_id=assistant.id if assistant else None,
                 assistant_name=assistant.name if assistant else None,
                 number_name=route.number_name if route else None,
-                webhook=assistant.webhook if assistant else None,
+                webhook=_told(route) if route else None,
                 shown=assistant.shown if assistant else {},
             )
         )
@@ -129,3 +130,10 @@ class CallRecord:
             number_name=route.number_name,
             customer=self._invitation.caller,
         )
+
+
+def _told(route: Route) -> Webhook | None:
+    """Who is told of a call: where nobody takes it, the account whose number was called."""
+    if route.assistant is not None:
+        return route.assistant.webhook
+    return account_webhook(route.owner.account) if route.owner else None

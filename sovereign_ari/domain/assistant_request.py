@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from sovereign_ari.domain.agent import Assistant, Config, Route
 from sovereign_ari.domain.owner import Owner
-from sovereign_ari.domain.shown import SHOWN, webhook_of
+from sovereign_ari.domain.shown import SHOWN, account_webhook
 from sovereign_ari.domain.snapshot import snapshot
 from sovereign_ari.domain.webhook import Webhook
 
@@ -106,8 +106,7 @@ def asked_webhook(assistant: Assistant | None, owner: Owner) -> Webhook | None:
         assistant: Of the number, None when it has none: then the account may supply one.
         owner: Of the number.
     """
-    unlinked = dict.fromkeys(("webhook_url", "webhook_secret", "webhook_events"))
-    webhook = webhook_of(unlinked, owner.account) if assistant is None else assistant.webhook
+    webhook = account_webhook(owner.account) if assistant is None else assistant.webhook
     return webhook if webhook is not None and EVENT in webhook.events else None
 
 

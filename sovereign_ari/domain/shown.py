@@ -54,6 +54,12 @@ def webhook_of(assistant: Mapping[str, Any], account: Mapping[str, Any]) -> Webh
     )
 
 
+def account_webhook(account: Mapping[str, Any]) -> Webhook | None:
+    """Where events of calls go that have no assistant; `account` is that of `webhook_of`."""
+    nobody = dict.fromkeys(("webhook_url", "webhook_secret", "webhook_events"))
+    return webhook_of(nobody, account)
+
+
 def _without_secrets(tool: Mapping[str, Any]) -> dict[str, Any]:
     server = tool.get("server")
     if not isinstance(server, Mapping):

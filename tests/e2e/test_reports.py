@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from tests.support.platform import Json
 from tests.support.reception import Reception, hear_tones, said, say_tones
+from tests.support.sip_outcome import CallRejected
 from tests.support.webhook_receiver import (
     SECRET,
     WebhookReceiver,
@@ -77,6 +79,14 @@ async def test_a_call_tells_that_it_began_and_ended_and_what_was_heard(
     assert report["analysis"] == record["analysis_result"] == {"topic": "tickets"}
     assert report["assistant"]["metadata"] == {"crm_id": "12345"}
     assert report["phone_number"]["number"] == number
+    used = {(line["kind"], line["provider"]): line for line in record["usage"]}
+    assert set(used) == {
+        ("telephony", "sip"),
+        *((kind, "openai") for kind in ("stt", "llm", "tts", "postcall")),
+    }
+    seconds = used["telephony", "sip"]["quantity"]
+    assert 0 <= seconds - record["duration_seconds"] <= 1
+    assert used["tts", "openai"]["quantity"] == len("Hello") + len("You said: tickets")
 
 
 async def test_a_reply_that_was_cut_is_reported_as_far_as_it_was_heard(
@@ -124,3 +134,34 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_the_api_shows_
     await receiver.wait_for(lambda: len(receiver.of(REPORT)) == 2)
     first, second = receiver.of(REPORT)
     assert (first.id, first.raw) == (second.id, second.raw)
+
+
+async def test_a_call_that_nobody_takes_is_told_to_the_account(
+    reception: Reception, receiver: WebhookReceiver
+) -> None:
+    number = await reception.number(is_active=False)
+    account = {
+        "webhook_url": receiver.url,
+        "webhook_secret": SECRET,
+        "webhook_events": [UPDATE, REPORT],
+    }
+    await reception.api.change("/organizations", account)
+    try:
+        async with reception.phone.call(number) as call:
+            with pytest.raises(CallRejected):
+                await call.answered()
+        report = await until_reported(receiver)
+    finally:
+        await reception.api.change("/organizations", dict.fromkeys(account))
+    assert [(one.event, one.status) for one in receiver.received] == [
+        (UPDATE, "rejected"),
+        (REPORT, "rejected"),
+    ]
+    assert all(is_signed(one, SECRET) for one in receiver.received)
+    assert (report["end_reason"], report["started_at"], report["messages"]) == (
+        "no_assistant",
+        None,
+        [],
+    )
+    assert (report["duration_seconds"], report["summary"]) == (0, None)
+    assert report["phone_number"]["number"] == number
