@@ -16,8 +16,9 @@ from aiohttp import web
 from tests.support.asking import answers
 from tests.support.fake_openai import Call as ToolCall
 from tests.support.platform import ApiClient, Json
-from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
+from tests.support.reception import Reception, hear_tones, heard_since, said
 from tests.support.sip_caller import CallRejected
+from tests.support.speech_samples import speech
 from tests.support.webhook_receiver import (
     SECRET,
     Behaviour,
@@ -113,11 +114,12 @@ async def test_the_account_supplies_the_assistant_of_a_number_that_has_none(
         {REQUEST: {"assistant": supplied}, TOOLS: {"result": "two tickets"}}
     )
     reception.vendor.reply = find_first
+    reception.vendor.realtime.recognise = lambda _pcm: "two tickets please"
     number = await unlinked(tenant)
     async with reception.phone.call(number) as call:
         await call.answered()
         await hear_tones(call, "Welcome John", call.answered_at_s)
-        spoken_s = await say_tones(call, "tickets")
+        spoken_s = await call.say(speech("two tickets please"))
         await hear_tones(call, "Found two tickets", spoken_s)
     report = await until_reported(receiver)
     assert [(one.event, one.status) for one in receiver.received] == [
