@@ -1,7 +1,8 @@
 """What a conversation asks of a speech or language provider.
 
-The provider owns its connection and its wire format. The conversation owns turn-taking,
-deadlines and cancellation: leaving an `async with` block or closing an iterator - normally, by
+The provider owns its connection and its wire format; `resilience` owns deadlines, retries and
+fall-backs, written once around these protocols. The conversation owns turn-taking and
+cancellation: leaving an `async with` block or closing an iterator - normally, by
 error or by barge-in - must end the remote work at once.
 
 Every failure is a `ProviderError`, raised on entering, from `send`, or from the iterator.

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, Token, ToolCall, ToolSpec, Usage
@@ -383,6 +385,40 @@ def test_a_model_that_is_always_quick_is_doubled_sooner() -> None:
         paces.of("a").took(0.1)
     model = Model("a", [HANG], ["Yes."])
     assert play(Stage(model, paces=paces)).first_s == hedging.SHORTEST_S
+
+
+# Anything at all.
+
+STEPS = st.sampled_from(
+    [0.1, 1.0, 2.0, 4.0, HANG, "word ", "\n", DOWN, BAD_KEY, Usage(1, 1), ToolCall("1", "x", "{}")]
+    + [ProviderUnavailable("429", retry_after_s=wait_s) for wait_s in (0.9, 30.0)]
+)
+MODELS = st.lists(
+    st.lists(st.lists(STEPS, max_size=5), min_size=1, max_size=3), min_size=1, max_size=4
+)
+
+
+@given(scripts=MODELS, replies=st.integers(1, 4), doubled=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_models_do_the_silence_has_an_end_and_nothing_is_left_open(
+    scripts: list[list[list[Step]]], replies: int, doubled: bool
+) -> None:
+    models = [Model(name, *of) for name, of in zip("abcd", scripts, strict=False)]
+
+    async def act(it: Stage) -> None:
+        now_s = asyncio.get_running_loop().time
+        for _ in range(replies):
+            last_s = now_s()
+            try:
+                async for _ in it.it.reply(HELLO, ()):
+                    assert now_s() - last_s <= ON_THE_PHONE.all_s + 1e-6
+                    last_s = now_s()
+            except ProviderError:
+                assert it.notes or len(models) == 1
+            assert now_s() - last_s <= ON_THE_PHONE.all_s + 1e-6
+            assert [model.open for model in models] == [0] * len(models)
+
+    play(Stage(*models, paces=Paces() if doubled else None), act)
 
 
 # Being cut.
