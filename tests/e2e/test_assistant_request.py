@@ -224,3 +224,19 @@ async def test_a_server_that_stalls_costs_five_seconds_of_ringing_and_no_call(
     detail = await events_of(reception.api, record["id"])
     assert (detail["outcome"], detail["status"]) == ("fault", None)
     assert "5 s" in detail["faults"][0]
+
+
+async def test_a_caller_who_hangs_up_meanwhile_is_let_go_at_once(
+    reception: Reception, receiver: WebhookReceiver
+) -> None:
+    gate = asyncio.Event()
+    receiver.behaviours.append(stall(gate))
+    number = await reception.number(webhook_url=receiver.url, webhook_events=[REQUEST])
+    async with reception.phone.call(number) as call:
+        await receiver.until(1)
+        await call.hang_up()
+    record = await reception.record(number)
+    gate.set()
+    assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
+    assert record["started_at"] is None
+    assert (await events_of(reception.api, record["id"]))["outcome"] == "given_up"
