@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from sovereign_ari.errors import ProviderUnavailable
+from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
 from sovereign_ari.media.pcm import PCM_24K, AudioFormat
 from sovereign_ari.speech.endpoint import Endpoint
 from sovereign_ari.speech.vendor_http import StreamedPost
@@ -17,6 +18,9 @@ from sovereign_ari.speech.vendor_http import StreamedPost
 FIRST_BYTE_S = 10.0
 NEXT_CHUNK_S = 10.0
 _WHAT = "openai speech"
+_RATE = re.compile(r"rate=(\d+)")
+_PCM = ("", "audio/pcm", "audio/raw", "audio/x-raw", "application/octet-stream")
+_CONTAINERS = (b"RIFF", b"OggS", b"fLaC", b"ID3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class OpenAITextToSpeech:
         post = StreamedPost(_WHAT, self._endpoint, "/audio/speech", self._request(text))
         async with post.send(self._session, deadline_s) as answer:
             while chunk := await answer.read(deadline_s):
+                if not (torn or spoken):
+                    _refuse_other_formats(answer.kind, chunk)
                 data = torn + chunk
                 even = len(data) & ~1
                 torn = data[even:]
@@ -104,3 +110,13 @@ class OpenAITextToSpeech:
         if options.speed is not None:
             request["speed"] = options.speed
         return request
+
+
+def _refuse_other_formats(kind: str, beginning: bytes) -> None:
+    """Refuse what would be noise on the line: servers may ignore the format they are asked for."""
+    rate = _RATE.search(kind)
+    name = kind.partition(";")[0].strip()
+    if name not in _PCM or (rate and int(rate[1]) != PCM_24K.rate_hz):
+        raise ProviderRefused(f"{_WHAT} sends {kind[:60]!r}, not PCM at {PCM_24K.rate_hz} Hz")
+    if beginning.startswith(_CONTAINERS):
+        raise ProviderRefused(f"{_WHAT} sends a file, not PCM at {PCM_24K.rate_hz} Hz")

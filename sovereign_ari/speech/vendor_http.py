@@ -77,6 +77,11 @@ class StreamedAnswer:
         self._response = response
         self._ending = False
 
+    @property
+    def kind(self) -> str:
+        """What the vendor says that the body is: its `Content-Type`, in small letters."""
+        return self._response.headers.get("Content-Type", "").lower()
+
     async def read(self, deadline_s: float) -> bytes:
         """Take what has come, waiting for something until the deadline; empty at the end.
 

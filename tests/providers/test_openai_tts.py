@@ -136,6 +136,37 @@ async def test_audio_that_does_not_end_properly_is_unavailable(
     await server.until(lambda: server.open == 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        ("audio/mpeg", b""),
+        ("audio/wav", b"RIFF"),
+        ("audio/pcm;rate=16000", b""),
+        ("application/json", b"{}"),
+        ("audio/pcm", b"RIFF....WAVEfmt "),
+        ("application/octet-stream", b"ID3"),
+    ],
+)
+async def test_a_sound_that_was_not_asked_for_is_refused_and_not_played(
+    server: FakeOpenAI, session: aiohttp.ClientSession, kind: str, header: bytes
+) -> None:
+    server.speech.kind, server.speech.header = kind, header
+    with pytest.raises(ProviderRefused, match="not PCM at 24000 Hz"):
+        await anext(voice(session, server.base_url).speak("Hello."))
+    await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.parametrize(
+    "kind", ["audio/pcm; rate=24000", "application/octet-stream", "AUDIO/PCM"]
+)
+async def test_a_sound_under_another_name_is_played(
+    server: FakeOpenAI, session: aiohttp.ClientSession, kind: str
+) -> None:
+    server.speech.kind = kind
+    chunks = [chunk async for chunk in voice(session, server.base_url).speak("Hello.")]
+    assert decode(b"".join(chunks), 24000) == ["Hello."]
+
+
 async def test_nobody_listening_is_unavailable(session: aiohttp.ClientSession) -> None:
     with pytest.raises(ProviderUnavailable, match="cannot be reached"):
         await anext(voice(session, "http://127.0.0.1:9/v1").speak("Hello."))

@@ -29,6 +29,8 @@ class SpeechService(Service):
         render: `(text, rate_hz)` to PCM16; the tone code unless a test wants another voice.
         first_byte_s: Delay before the first audio.
         chunk_s: Delay before each further 100 ms of it.
+        kind: What it says that it sends.
+        header: What it sends before the sound.
         texts: What it was asked to say, in order.
     """
 
@@ -37,6 +39,8 @@ class SpeechService(Service):
         self.render = render
         self.first_byte_s = 0.0
         self.chunk_s = 0.0
+        self.kind = "audio/pcm"
+        self.header = b""
         self.texts: list[str] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -62,12 +66,12 @@ class SpeechService(Service):
     ) -> web.StreamResponse:
         if fault is not None and fault.kind == "hang" and not fault.after:
             await hang()
-        response = web.StreamResponse(headers={"Content-Type": "audio/pcm"})
+        response = web.StreamResponse(headers={"Content-Type": self.kind})
         await asyncio.sleep(self.first_byte_s)
         await response.prepare(request)
         if fault is not None and fault.kind == "silent":
             return response
-        audio = self.render(text, RATE_HZ)
+        audio = self.header + self.render(text, RATE_HZ)
         for index, start in enumerate(range(0, len(audio), CHUNK_BYTES)):
             if index:
                 await asyncio.sleep(self.chunk_s)
