@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 from sovereign_ari.domain.agent import Background
 from sovereign_ari.media.ambience import Ambience
-from sovereign_ari.media.ambience_clips import CLIPS, LOOP_FRAMES, clip_loop
+from sovereign_ari.media.ambience_clips import CLIPS, LOOP_FRAMES, LOOP_S
 from sovereign_ari.wire.media_leg import MediaLeg
 
+_MODULE = "sovereign_ari.control.room_maker"
+_ROOT = Path(__file__).resolve().parents[2]
+
 log = logging.getLogger(__name__)
+
+
+class RoomNotMade(Exception):
+    """The process that should have made a room did not; the message says how it ended."""
 
 
 class Rooms:
     """All rooms of one process. Belongs to its event loop.
 
-    Making one takes part of a second of another thread; no call waits for it: the first to ask
-    is answered meanwhile, and gets its room as soon as it is there.
+    Making one takes another process about a second; no call waits for it: the first to ask is
+    answered meanwhile, and gets its room as soon as it is there.
     """
 
     def __init__(self) -> None:
@@ -52,7 +63,7 @@ class Rooms:
     def _making(self, clip: str, rate_hz: int) -> asyncio.Task[bytes]:
         key = (clip, rate_hz)
         if key not in self._loops:
-            work = asyncio.to_thread(clip_loop, clip, rate_hz)
+            work = _made_elsewhere(clip, rate_hz)
             self._loops[key] = asyncio.create_task(work, name=f"room {clip}")
             self._loops[key].add_done_callback(lambda made: self._made(key, made))
         return self._loops[key]
@@ -63,3 +74,28 @@ class Rooms:
             del self._loops[key]
         if not made.cancelled() and (fault := made.exception()) is not None:
             log.error("could not make a background", exc_info=fault)
+
+
+async def _made_elsewhere(clip: str, rate_hz: int) -> bytes:
+    """Have a process make a loop.
+
+    Raises:
+        RoomNotMade: If it ends without one.
+        OSError: If it cannot be started.
+    """
+    path = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "ignore", "-m", _MODULE, clip, str(rate_hz),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    try:
+        loop, _ = await process.communicate()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            process.kill()
+        raise
+    if process.returncode or len(loop) != 2 * LOOP_S * rate_hz:
+        raise RoomNotMade(f"ended with {process.returncode} after {len(loop)} bytes")
+    return loop

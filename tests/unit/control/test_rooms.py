@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -84,3 +85,21 @@ async def test_no_room_and_an_unknown_room_leave_the_call_as_it_is(
     rooms.furnish(bare, background, 1)
     await made()
     assert not is_furnished(bare)
+
+
+async def test_a_room_that_cannot_be_made_leaves_the_call_as_it_is_and_is_tried_again(
+    leg: Callable[[AudioFormat], MediaLeg],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rooms, bare, later = Rooms(), leg(ULAW_8K), leg(ULAW_8K)
+    for program in ("/bin/false", "/nowhere"):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "executable", program)
+            rooms.furnish(bare, FOREST, 1)
+            await made()
+    assert not is_furnished(bare)
+    assert caplog.text.count("could not make a background") == 2
+    rooms.furnish(later, FOREST, 1)
+    await made()
+    assert is_furnished(later)
