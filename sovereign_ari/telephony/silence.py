@@ -32,8 +32,9 @@ from sovereign_ari.errors import AsteriskRefused, SovereignError
 from sovereign_ari.wire.ari_http import AriHttp
 
 TALK_LEVEL = 320
-"""Mean absolute sample above which a line is loud: noise of -38 dBFS. Comfort noise and line noise
-lie at -65 to -40 dBFS, quiet speech at -35 dBFS and more."""
+"""Mean absolute sample above which a line is loud. Measured through G.711: noise of -40 dBFS and
+less is silence, -38 dBFS is not; speech of -40 dBFS and more is heard. Comfort noise lies at -65
+to -50 dBFS."""
 
 GOODBYES: Mapping[str, str] = {language: language for language in ("en", "nl", "de")}
 """The languages of `asterisk/sounds`, by themselves."""

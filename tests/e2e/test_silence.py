@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import audioop
 import os
 import signal
 import time
@@ -14,13 +15,15 @@ from typing import Any
 from sovereign_ari.conversation.silence import ASK
 from tests.support.fake_openai import Call as ToolCall
 from tests.support.platform import Json, Platform
-from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
+from tests.support.reception import Reception, hear_tones, heard_since, said
 from tests.support.sip_caller import Line
 from tests.support.sip_session import audio_offer
-from tests.support.speech_samples import noise, tone
+from tests.support.speech_samples import noise, speech, tone
 from tests.support.tool_server import answering, running_tools
 
-COMFORT_NOISE_DBFS = -50.0
+LINE_NOISE_DBFS = -42.0  # comfort noise is fainter
+QUESTION = "How is the weather?"
+QUIETEST_QUESTION = 500  # RMS; a noisy line has half of it
 SILENCE = {
     "first_check_seconds": 1,
     "interval_seconds": 3,
@@ -44,11 +47,11 @@ async def checks_of(reception: Reception, record: Json) -> list[int]:
     return [e["detail"]["attempt"] for e in events if e["kind"] == "silence_check"]
 
 
-async def a_line_with_comfort_noise_is_a_silent_line(reception: Reception) -> None:
+async def a_noisy_line_is_a_silent_line(reception: Reception) -> None:
     number = await patient_number(reception, [], max_attempts=2)
     async with reception.phone.call(number) as call:
         await call.answered()
-        call.say_now(noise(30.0, level_dbfs=COMFORT_NOISE_DBFS))
+        call.say_now(noise(30.0, level_dbfs=LINE_NOISE_DBFS))
         ending = await call.ended(25)
         assert ending.by == "far end"
         heard = heard_since(call, call.answered_at_s)
@@ -78,7 +81,7 @@ async def a_word_begins_anew_and_a_tool_stops_the_clock(reception: Reception, to
     async with reception.phone.call(number) as call:
         await call.answered()
         await hear_tones(call, "Still there", call.answered_at_s)
-        spoken_s = await say_tones(call, "weather")
+        spoken_s = await call.say(speech(QUESTION))
         await hear_tones(call, "It is sunny", spoken_s, timeout_s=12)
         await hear_tones(call, "Still there", spoken_s, timeout_s=12)
         assert heard_since(call, spoken_s) == ["Looking", "It is sunny", "Still there"]
@@ -118,17 +121,22 @@ async def nobody_is_asked_while_on_hold(reception: Reception) -> None:
     assert [e["detail"]["on"] for e in events if e["kind"] == "hold"] == [True, False]
 
 
+def loud_as_question(pcm: bytes) -> str:
+    return QUESTION if audioop.rms(pcm, 2) > QUIETEST_QUESTION else ""
+
+
 def reply(messages: list[dict[str, Any]], _tools: object) -> Any:
     last = messages[-1]
     if last["role"] == "tool":
         return "It is sunny"
-    if last["content"] == "weather":
+    if last["content"] == QUESTION:
         return [ToolCall("weather")]
     return "Are you there Bob" if last["content"] == ASK else "Bye Bob"
 
 
 async def test_silent_callers_are_asked_waited_for_and_hung_up_on(reception: Reception) -> None:
     reception.vendor.reply = reply
+    reception.vendor.realtime.recognise = loud_as_question
     async with (
         running_tools(answering({"result": "sunny"}, after_s=2.4)) as server,
         asyncio.TaskGroup() as calls,
@@ -139,7 +147,7 @@ async def test_silent_callers_are_asked_waited_for_and_hung_up_on(reception: Rec
             "url": server.url(),
             "message": "Looking",
         }
-        calls.create_task(a_line_with_comfort_noise_is_a_silent_line(reception))
+        calls.create_task(a_noisy_line_is_a_silent_line(reception))
         calls.create_task(a_model_finds_the_words(reception))
         calls.create_task(a_word_begins_anew_and_a_tool_stops_the_clock(reception, tool))
         calls.create_task(what_the_pbx_hears_counts_although_nobody_understands_it(reception))
