@@ -39,20 +39,41 @@ _UNITS = (
     ("nine", "negen", "neun"),
 )
 _DIGITS = {name: str(digit) for digit, names in enumerate(_UNITS) for name in names}
+_TEENS = (
+    ("ten", "tien", "zehn"),
+    ("eleven", "elf"),
+    ("twelve", "twaalf", "zwolf"),
+    ("thirteen", "dertien", "dreizehn"),
+    ("fourteen", "veertien", "vierzehn"),
+    ("fifteen", "vijftien", "funfzehn"),
+    ("sixteen", "zestien", "sechzehn"),
+    ("seventeen", "zeventien", "siebzehn"),
+    ("eighteen", "achttien", "achtzehn"),
+    ("nineteen", "negentien", "neunzehn"),
+)
 _TENS = (
-    ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
-    ("eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty"),
-    ("ninety", "tien", "elf", "twaalf", "dertien", "veertien", "vijftien", "zestien"),
-    ("zeventien", "achttien", "negentien", "twintig", "dertig", "veertig", "vijftig", "zestig"),
-    ("zeventig", "tachtig", "negentig", "zehn", "zwolf", "dreizehn", "vierzehn", "funfzehn"),
-    ("sechzehn", "siebzehn", "achtzehn", "neunzehn", "zwanzig", "dreissig", "vierzig", "funfzig"),
-    ("sechzig", "siebzig", "achtzig", "neunzig"),
+    ("twenty", "twintig", "zwanzig"),
+    ("thirty", "dertig", "dreissig"),
+    ("forty", "veertig", "vierzig"),
+    ("fifty", "vijftig", "funfzig"),
+    ("sixty", "zestig", "sechzig"),
+    ("seventy", "zeventig", "siebzig"),
+    ("eighty", "tachtig", "achtzig"),
+    ("ninety", "negentig", "neunzig"),
 )
-_COMPOUND = re.compile(
-    r"(?:een|twee|drie|vier|vijf|zes|zeven|acht|negen)en(?:twin|der|veer|vijf|zes|zeven|tach|negen)tig"
-    r"|(?:ein|zwei|drei|vier|funf|sechs|sieben|acht|neun)und(?:zwanzig|dreissig|\w+zig)"
-)
-_TWO_DIGITS = frozenset(name for names in _TENS for name in names)
+_TWO_DIGITS = {
+    name: str(number)
+    for first, rows, step in ((10, _TEENS, 1), (20, _TENS, 10))
+    for number, names in zip(range(first, first + step * len(rows), step), rows, strict=True)
+    for name in names
+} | {
+    f"{unit}{link}{ten}": f"{tens + 2}{digit}"  # "vierendertig", "vierunddreissig"
+    for tens, names in enumerate(_TENS)
+    for link, ten in (("en", names[1]), ("und", names[2]))
+    for digit, units in enumerate(_UNITS)
+    for unit in units
+    if digit
+}
 _DOUBLE = frozenset({"double", "dubbel", "dubbele", "doppel", "doppelt"})
 _PLAIN = re.compile(
     r"\d+[:h]\d+"  # a time
@@ -75,12 +96,14 @@ class _Group:
     """Digits said in one go.
 
     Attributes:
-        digits: They; zeros for words of more than one digit, where only their number matters.
+        digits: They.
         single: Whether it is one digit, said or written by itself.
+        numeral: Whether it is written in digits.
     """
 
     digits: str
     single: bool
+    numeral: bool = False
 
 
 def is_dictating(text: str, expected: Expected, language: str | None) -> bool:
@@ -105,30 +128,30 @@ def is_dictating(text: str, expected: Expected, language: str | None) -> bool:
 def _groups(words: Sequence[str]) -> list[_Group]:
     """The digits at the end, as they were grouped."""
     groups: list[_Group] = []
-    behind = ""
     for word in reversed(words):
         if word in _DOUBLE and groups and groups[0].single:
             groups.insert(0, groups[0])
-        elif (group := _group(word, behind)) is not None:
-            if word in _TWO_DIGITS and groups and groups[0].single and word[-2:] == "ty":
-                groups[0] = group  # "thirty four" is said in one go
+        elif (group := _group(word)) is not None:
+            if word.endswith("ty") and groups and groups[0].single and groups[0].digits != "0":
+                groups[0] = _Group(
+                    group.digits[0] + groups[0].digits, single=False
+                )  # "thirty four"
             else:
                 groups.insert(0, group)
         elif not (word == "plus" and groups):
             break
-        behind = word
-    while groups and words and len(groups) == 1 and words[-1] in ("oh", "o", "een", "ein"):
+    if len(groups) == 1 and words[-1] in ("oh", "o", "een", "ein"):
         groups.clear()  # an interjection, or an article
     return groups
 
 
-def _group(word: str, behind: str) -> _Group | None:
+def _group(word: str) -> _Group | None:
     if word.isdecimal():
-        return _Group(word, single=len(word) == 1)
+        return _Group(word, single=len(word) == 1, numeral=True)
     if word in _DIGITS:
         return _Group(_DIGITS[word], single=True)
-    if word in _TWO_DIGITS or _COMPOUND.fullmatch(word):
-        return _Group("00", single=False)  # how many digits is all that matters
+    if word in _TWO_DIGITS:
+        return _Group(_TWO_DIGITS[word], single=False)
     return None
 
 
@@ -138,7 +161,7 @@ def _is_dictation(groups: Sequence[_Group]) -> bool:
         return False
     if _is_date(groups):
         return False
-    if digits[0] == "0" and groups[0].digits != "00":
+    if digits[0] == "0":
         return True
     if any(one.single and other.single for one, other in pairwise(groups)):
         return True
@@ -157,7 +180,7 @@ def _is_date(groups: Sequence[_Group]) -> bool:
 def _in_pairs(groups: Sequence[_Group]) -> bool:
     """Whether numerals of two digits and more follow each other: "12 34" but not "3 30"."""
     return any(
-        len(one.digits) > 1 and len(other.digits) > 1 and one.digits != "00" != other.digits
+        len(one.digits) > 1 and len(other.digits) > 1 and one.numeral and other.numeral
         for one, other in pairwise(groups)
     )
 

@@ -18,13 +18,11 @@ caller it has stopped. Then
     voice and no words, on and on ----------------> ask, then *resume*: a noise
 
 Without words the agent is never cut, only paused: voice alone may be a cough, a murmur or a
-television, and all of these end at the word where they began. `interruption_min_duration_s` is
-the speech that words must have taken, `interruption_min_words` how many they must be, those of
-backchannels not counted.
+television. `interruption_min_duration_s` is the speech that the words must have taken,
+`interruption_min_words` how many they must be, those of backchannels not counted.
 
-A backchannel leaves no turn. Said so near to the end of a reply that it meets the agent's last
-words, it is an answer: it becomes a turn when the agent has ended. While the agent is silent the
-same word is a turn like any other.
+A backchannel leaves no turn, but where it meets the agent's last words it is an answer, and a turn
+when the agent has ended. While the agent is silent the same word is a turn like any other.
 
 Times are seconds on any monotonic clock.
 """

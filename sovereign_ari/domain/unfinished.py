@@ -1,8 +1,8 @@
 """Words that hardly anybody ends with: conjunctions, articles, prepositions, fillers. Pure.
 
 Each language has its own list, for "want" ends an English sentence and not a Dutch one. When the
-language is not known all lists hold, for waiting too long costs a second, and cutting the caller
-off costs a sentence.
+language is not known it is guessed from the other words, and when they tell nothing all lists
+hold: waiting too long costs a second, and cutting the caller off costs a sentence.
 """
 
 from __future__ import annotations
@@ -73,6 +73,22 @@ _FINISHED = phrases(
 _OPENERS = phrases("well, nou, tja, na ja, oh, ah")
 """What is only said before something else."""
 
+_COMMON: Mapping[str, frozenset[str]] = {
+    "en": frozenset(
+        "i you he she we they it its the this that these is are was my your me not dont do have "
+        "would like to and of with please yes no thanks think need".split()
+    ),
+    "nl": frozenset(
+        "ik jij je u hij zij wij we het dit dat deze is zijn was mijn uw me niet geen doe heb wil "
+        "zou graag en van met alstublieft ja nee bedankt denk moet kom kan".split()
+    ),
+    "de": frozenset(
+        "ich du er sie wir es das dies diese ist sind war mein ihr mir mich nicht kein habe will "
+        "mochte gern gerne und von mit bitte ja nein danke glaube muss komme kann".split()
+    ),
+}
+"""Words by which a language is told from the others."""
+
 _ASKED = frozenset(
     "who whom what which where when why how wie wat waar welke welk hoe was wer wo woher wohin"
     " welche welcher welches".split()
@@ -104,9 +120,16 @@ def trails_off(text: str, words: Sequence[str], language: str | None) -> bool:
         return False
     if len(words) > 1 and words[-1] in _ENDS_QUESTIONS and not _ASKED.isdisjoint(words):
         return False  # "where are you from"
-    known = _WORDS.get(language or "")
-    lists = _WORDS.values() if known is None else (known,)
-    return any(_ends_with(words, one) for one in lists)
+    languages = (language,) if language in _WORDS else _languages_of(words[:-1])
+    return any(_ends_with(words, _WORDS[one]) for one in languages)
+
+
+def _languages_of(words: Sequence[str]) -> Sequence[str]:
+    """The language of most of these words; all of them when nothing tells."""
+    counts = {name: sum(word in common for word in words) for name, common in _COMMON.items()}
+    most = max(counts.values())
+    found = [name for name, count in counts.items() if count == most]
+    return found if len(found) == 1 else tuple(_WORDS)
 
 
 def _ends_with(words: Sequence[str], known: Phrases) -> bool:
