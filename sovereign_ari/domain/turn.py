@@ -175,8 +175,6 @@ class TurnTaker:
             return self._while_agent_active(now_s)
         return self._while_listening(now_s)
 
-    # While the agent speaks or thinks.
-
     def _while_agent_active(self, now_s: float) -> list[Outcome]:
         caller = self._caller
         if not caller.any:
@@ -244,8 +242,6 @@ class TurnTaker:
         caller.forget()
         return decisions
 
-    # While the agent is silent.
-
     def _while_listening(self, now_s: float) -> list[Outcome]:
         caller = self._caller
         if not caller.any:
@@ -289,8 +285,6 @@ class TurnTaker:
             return []
         self._anticipation.drop()
         return [Decision.RETRACT]
-
-    # Both.
 
     def _must_flush(self, now_s: float) -> bool:
         caller = self._caller

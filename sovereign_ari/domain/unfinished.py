@@ -120,7 +120,7 @@ def trails_off(text: str, words: Sequence[str], language: str | None) -> bool:
         return False
     if len(words) > 1 and words[-1] in _ENDS_QUESTIONS and not _ASKED.isdisjoint(words):
         return False  # "where are you from"
-    languages = (language,) if language in _WORDS else _languages_of(words[:-1])
+    languages = (language,) if language and language in _WORDS else _languages_of(words[:-1])
     return any(_ends_with(words, _WORDS[one]) for one in languages)
 
 
