@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
 from sovereign_ari.speech.resilience.candidate import Candidate
 from sovereign_ari.speech.resilience.succession import now_s
 from sovereign_ari.speech.resilience.unheard import Unheard
+
+_SIGNS = re.compile(r"\W+")
 
 
 class Line:
@@ -50,6 +53,8 @@ class Line:
         self._began_s = now_s()
         self._told_bytes = 0
         self._owed = 0
+        self._said = ""  # the latest final words
+        self._shown = ""  # the latest words that are not final
         self._early = ""  # final words that came before the answer that is owed
 
     @property
@@ -90,23 +95,40 @@ class Line:
         if audio := self._converter.convert(entry):
             await self._remote.send(audio)
 
-    def take(self, transcript: Transcript) -> Transcript:
+    def take(self, transcript: Transcript) -> Transcript | None:
         """Take what was heard: forget what is final; return it as it counts for the call.
 
         Words made final while an answer is owed are shown, and count with that answer: until then
-        they may have to be heard again. An answer that nobody asked for is only words.
+        they may have to be heard again. An answer that nobody asked for is only words. Words that
+        are shown once more when they are final are passed over, for they would interrupt the
+        agent; of a caller who repeats himself, the final words count.
         """
+        said = _plain(transcript.text)
+        if transcript.final:
+            self._said = said or self._said
+        elif said == self._said:
+            return None
+        self._shown = ""
         if self._owed or not transcript.final:
             text = f"{self._early} {transcript.text}".strip()
             if transcript.final:
                 self._early = "" if transcript.flushed else text
             if transcript.flushed:
                 self._settle_flush()
+            else:
+                self._shown = text
             return replace(transcript, text=text, final=transcript.flushed)
         told_s = self._audio.seconds(self._told_bytes)
         heard_s = told_s if transcript.heard_s is None else min(transcript.heard_s, told_s)
         self._unheard.forget(self.reading.base_s + heard_s)
         return Transcript(transcript.text, final=True, ends_turn=transcript.ends_turn)
+
+    def settle_shown(self) -> Transcript | None:
+        """Let the words that were shown answer the flush that is owed: better than none."""
+        if not (self._owed and self._shown):
+            return None
+        self._settle_flush()
+        return Transcript(self._shown, final=True, flushed=True)
 
     def _settle_flush(self) -> None:
         self._owed -= 1
@@ -123,3 +145,7 @@ class Line:
     def _reschedule(self, at_s: float | None) -> None:
         if self.patience is not None and not self.patience.expired():
             self.patience.reschedule(at_s)
+
+
+def _plain(text: str) -> str:
+    return _SIGNS.sub("", text).casefold()

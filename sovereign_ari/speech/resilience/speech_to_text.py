@@ -10,6 +10,7 @@ may help, then to the next - and hears what was kept, as fast as it takes it:
 
 so no word is lost, none comes twice, and each flush is answered exactly once. Words that were
 shown but not final may change meanwhile. The vendor that took over stays for the rest of the call.
+Where there is no other, words that a vendor has shown, and never makes final, stand in the end.
 """
 
 from __future__ import annotations
@@ -204,6 +205,8 @@ class _Listening:
                 finally:
                     line.patience = None
         except TimeoutError:
+            if line.fault is None and self._owner.is_alone:
+                self._hand_out(line.settle_shown())
             raise line.fault or self._silence_of(line) from None
         raise ProviderUnavailable(f"{line.candidate.label} ended the recognition")
 
@@ -247,9 +250,13 @@ class _Listening:
         line.end(error)
 
     def _on(self, line: Line, transcript: Transcript) -> None:
-        transcript = line.take(transcript)
+        self._hand_out(line.take(transcript))
         if line.answered:
             line.answer_s = self._limits.answer_s
+
+    def _hand_out(self, transcript: Transcript | None) -> None:
+        if transcript is None:
+            return
         if self._out and not self._out[-1].final:
             self._out.pop()
         self._out.append(transcript)

@@ -234,6 +234,21 @@ def test_a_lonely_one_that_never_answers_is_given_up() -> None:
     assert isinstance(it.error, ProviderUnavailable)
 
 
+def test_words_that_a_lonely_one_never_makes_final_stand_in_the_end() -> None:
+    async def caller(it: Caller) -> None:
+        for words in (["one", "two"], ["three"], ["four", "five"]):
+            assert await it.ask(*words) == words
+        assert it.error is None
+
+    call(caller, lambda: Caller(ScriptedEar(Life(deaf_after=0, partials=True))))
+
+
+def test_words_that_one_never_makes_final_are_made_so_by_the_next() -> None:
+    deaf = Life(deaf_after=0, partials=True)
+    it = call(two_turns, lambda: Caller(ScriptedEar(deaf), ScriptedEar()))
+    assert it.noted == ["fallback ear/a ear/b"]
+
+
 def test_words_said_while_nobody_listens_are_heard_by_who_does_in_the_end() -> None:
     it = call(two_turns, lambda: Caller(ScriptedEar(Life(opens_in_s=60)), ScriptedEar()))
     assert it.noted == ["fallback ear/a ear/b"]
@@ -341,6 +356,19 @@ def test_a_vendor_that_does_not_say_what_it_heard_has_heard_all_that_it_was_told
         assert await it.ask("three") == ["one", "two", "three"]
 
     call(caller, lambda: Caller(ScriptedEar(Life(finals=True, tells_where=False), Life())))
+
+
+def test_words_that_are_shown_again_when_they_are_final_are_passed_over() -> None:
+    async def caller(it: Caller) -> None:
+        await it.ask("one", "two")
+        remote = it.ears[0].streams[0]
+        for late in ("one two", "One, two.", "one two three"):
+            remote.say(Transcript(late, final=False))
+            await asyncio.sleep(0.01)
+        assert [t.text for t in it.heard if not t.final] == ["one two three"]
+        assert await it.ask("one", "two") == ["one", "two"]
+
+    call(caller, lambda: Caller(ScriptedEar()))
 
 
 def test_answers_that_nobody_asked_for_are_words_and_no_answers() -> None:
