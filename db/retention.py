@@ -16,7 +16,10 @@ from dataclasses import dataclass, fields
 
 import asyncpg
 
-PLAIN_NOTES = ("provider_fault", "false_interruption", "speculation", "summary", "analysis")
+PLAIN_NOTES = (
+    "provider_fault", "provider_retry", "provider_fallback", "provider_hedge", "circuit_open",
+    "fallback_unusable", "false_interruption", "speculation", "summary", "analysis",
+)  # fmt: skip
 """Kinds of notes whose details hold nothing that a caller said or pressed."""
 
 _DUE = """

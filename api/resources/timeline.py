@@ -15,7 +15,12 @@ from db.turns import NoteRow, TurnRow
 
 
 class EventView(BaseModel):
-    """Something outside a turn. `offset_ms` counts from the answer, null before there is one."""
+    """Something outside a turn. `offset_ms` counts from the answer, null before there is one.
+
+    `provider_retry`, `provider_fallback`, `provider_hedge` (a second request beside a slow one),
+    `circuit_open` (passed over, for it has failed too often) and `fallback_unusable` have
+    `{kind, from, to, code, message, took_ms}`, where `kind` is `llm`, `stt` or `tts`.
+    """
 
     at: Timestamp
     offset_ms: int | None

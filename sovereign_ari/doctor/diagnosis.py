@@ -136,7 +136,22 @@ def _provider_faults(record: Record) -> list[Finding]:
             )
             message = str(detail.get("message", detail))
             findings.append(Finding("provider", Grade.FAIL, message, remedy))
-    return findings
+    return findings + _stand_ins(record)
+
+
+def _stand_ins(record: Record) -> list[Finding]:
+    """Name the providers that did not do their work, so that others did."""
+    said = []
+    for event in record.events:
+        detail = event["detail"]
+        if event["kind"] == "provider_fallback":
+            said.append(f"{detail['message']}; {detail['to']} stood in for {detail['from']}")
+        elif event["kind"] == "circuit_open":
+            said.append(f"{detail['from']} has failed too often; {detail['to']} stood in for it")
+        elif event["kind"] == "fallback_unusable":
+            said.append(f"the fall-back {detail['from']} cannot work: {detail['message']}")
+    remedy = "check the provider's key, the network to it, and its status page"
+    return [Finding("provider", Grade.POOR, line, remedy) for line in dict.fromkeys(said)]
 
 
 def _greeting(trial: Trial, record: Record) -> Finding:

@@ -221,6 +221,21 @@ def test_a_fault_of_a_provider_is_repeated() -> None:
     assert "check the provider's key" in found.remedy
 
 
+def test_providers_that_others_stood_in_for_are_named_once() -> None:
+    facts = {"kind": "llm", "from": "openai/m", "to": "mistral/n", "message": "it answered 500"}
+    events = tuple(
+        {"kind": kind, "detail": facts}
+        for kind in ("provider_retry", "provider_fallback", "provider_fallback", "circuit_open")
+    )
+    findings = diagnose(trial(), replace(RECORD, events=events), PATH)
+    found = [it for it in findings if it.what == "provider"]
+    assert [it.detail for it in found] == [
+        "it answered 500; mistral/n stood in for openai/m",
+        "openai/m has failed too often; mistral/n stood in for it",
+    ]
+    assert {it.grade for it in found} == {Grade.POOR}
+
+
 def test_an_agent_that_hangs_up_too_early_is_a_fault() -> None:
     record = replace(RECORD, error="provider_unavailable: gone")
     assert broken(trial(ended_cause=16, reaction_s=None), record) == ["call"]
