@@ -314,6 +314,26 @@ async def test_a_caller_whose_lease_lapsed_comes_back_to_his_controller(pbx: Run
             assert call.live
 
 
+async def test_a_caller_who_waits_alone_is_offered_to_the_controller_that_comes_back(
+    pbx: RunningPbx,
+) -> None:
+    async with application(pbx) as app, SipCaller(pbx.sip) as caller:
+        async with caller.call("1000") as call:
+            channel = (await app.next("StasisStart"))["channel"]["id"]
+            await answered_by(app, channel)
+            variable = f"channels/{channel}/variable"
+            for _ in range(2):  # the second time is like the first
+                await app.post(variable, variable="TIMEOUT(absolute)", value="0.2")
+                lapsed_s = time.monotonic()
+                await app.die()
+                await call.heard.wait_for_audio(lapsed_s + 0.2, DEADLINE_S)  # the beep
+                await app.open("sovereign")
+                assert (await app.next("StasisStart"))["args"] == ["timeout"]
+                await app.post(variable, variable="SOVEREIGN_LAPSED", value="")
+            await app.post(variable, variable="TIMEOUT(absolute)", value="60")
+            assert call.live
+
+
 @pytest.mark.parametrize("codecs", [("gsm",), ("g729", "opus")])
 async def test_a_codec_we_do_not_speak_gets_488(pbx: RunningPbx, codecs: tuple[str, ...]) -> None:
     async with application(pbx), SipCaller(pbx.sip) as caller:
