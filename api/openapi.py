@@ -55,6 +55,16 @@ in a list. PATCH changes only the fields it names; a config block is replaced wh
 **Errors** have one shape; clients should act on `code`. A client whose `User-Agent` begins with
 `hmsovereign-node/` gets `error` as a text, with the other keys beside it.
 
+**Who takes a call.** Before an incoming call is answered, `assistant-request` is sent once to the
+assistant's server, or to the account's for a number without an assistant. Within 5 seconds it may
+answer `{}`; `{"assistant": {...}}`, an assistant for this call, which takes what it leaves out
+from the number's assistant, or from the defaults of the platform if there is none;
+`{"assistant_id": "...", "assistant_override": {...}}`, a stored one, of which each key named is
+replaced whole; beside any of these, or alone, `max_duration_seconds`, which is moved into 10 to
+14400; or `{"error": "..."}`, which is said to the caller, who is then rejected. Fields that an
+assistant does not have are shown in later webhooks as they came. An answer with a fault is not
+used at all: the number's assistant takes the call, and the timeline says why.
+
 """
 
 

@@ -81,6 +81,12 @@ class ControllerMetrics:
             ["note", "kind", "provider"],
             registry=self.registry,
         )
+        self.assistant_requests = Counter(
+            "sovereign_assistant_requests",
+            "Times that an integrator was asked who takes a call, by what came of it.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.packets = Counter(
             "sovereign_rtp_packets",
             "Packets of callers' audio of ended calls, by what became of them.",
@@ -127,6 +133,8 @@ class ControllerMetrics:
         elif isinstance(entry, CallNote) and entry.kind in _RESILIENCE:
             facts = entry.detail
             self.resilience.labels(entry.kind, facts["kind"], facts["from"]).inc()
+        elif isinstance(entry, CallNote) and entry.kind == "assistant_request":
+            self.assistant_requests.labels(entry.detail["outcome"]).inc()
 
     def _count_turn(self, turn: TurnRecord) -> None:
         if turn.reply_ended_ms is None:

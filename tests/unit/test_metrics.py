@@ -29,3 +29,12 @@ def test_retries_fall_backs_and_hedges_are_counted_and_other_notes_are_not() -> 
     facts = 'kind="llm",note="provider_fallback",provider="openai/m"'
     assert f"sovereign_provider_resilience_total{{{facts}}} 2.0" in text
     assert "control" not in text
+
+
+def test_what_came_of_asking_integrators_is_counted() -> None:
+    metrics = ControllerMetrics()
+    for outcome in ("default", "fault", "fault"):
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        metrics.count(CallNote(CallId("call"), at, "assistant_request", {"outcome": outcome}))
+    text = metrics.exposition().decode()
+    assert 'sovereign_assistant_requests_total{outcome="fault"} 2.0' in text
