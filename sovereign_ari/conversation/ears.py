@@ -63,6 +63,8 @@ class Ears:
         self._chunk.append(self._silence if heard.echo else frame)
         if len(self._chunk) >= CHUNK_FRAMES:
             self._hand_over()
+        if heard.doubtful:
+            self.flush()  # the recogniser knows best: a voice that we miss must not go unanswered
         return heard.voiced
 
     def flush(self) -> None:

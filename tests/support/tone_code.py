@@ -6,8 +6,8 @@ neighbours always differ and the receiver needs no clock: inserted, lost and con
 only lengthen or shorten a run. A message is `START text CRC END`; a text above 24 bytes is cut to
 24 and the message repeated until it lasts 60 ms per character, so that there is something to
 interrupt. The tones swell and fall 150 times a second, as by vocal cords: a detector of speech
-must take a caller who talks like this for one. Copies after the first begin with another symbol and are reported only when the first
-could not be read.
+must take a caller who talks like this for one. Copies after the first begin with another symbol
+and are reported only when the first could not be read.
 """
 
 from __future__ import annotations

@@ -124,3 +124,22 @@ def test_a_frame_of_the_wire_is_judged_as_it_stands_there() -> None:
     assert hearing.judge(silence_frame(ULAW_8K), [None, silence_frame(ULAW_8K)]) == Heard(
         voiced=False, echo=False
     )
+
+
+def test_a_sound_like_words_that_is_not_taken_for_speech_is_in_doubt_once_it_is_over() -> None:
+    whistle = sounds.signal_tone(1.0, -20, 1.0, 0.1)
+    line = np.concatenate((nothing(0.4), whistle, nothing(0.6), whistle, nothing(0.6)))
+    judged = heard(line, [None] * (len(line) // 160))
+    doubts = [number for number, one in enumerate(judged) if one.doubtful]
+    assert len(doubts) == 1
+    assert 70 + 15 <= doubts[0] <= 70 + 25
+    assert sum(one.voiced for one in judged) <= 2
+
+
+def test_neither_speech_nor_echo_nor_a_click_nor_silence_is_in_doubt() -> None:
+    sound, sent = agent()
+    words = np.append(spoken("no wait a moment", "slt", -20), nothing(1.0))
+    assert not any(one.doubtful for one in heard(sounds.echo(sound, 0.1, -22), sent))
+    for line in (words, sounds.clicks(3, -16), sounds.comfort(3, -46), nothing(3)):
+        whole = line[: len(line) // 160 * 160]
+        assert not any(one.doubtful for one in heard(whole, [None] * (len(whole) // 160)))
