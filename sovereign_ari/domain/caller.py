@@ -14,6 +14,7 @@ SLACK_S = FRAME_S / 4  # frames arrive a little early or late; none of them is w
 ONSET_FRAMES = 2
 CLICK_S = 0.13  # a noise of 100 ms may touch one frame more at either end
 NOISE_S = 4.0  # hardly anybody speaks for longer without a gap in which the recogniser is asked
+UNANSWERED_S = 10.0  # then nobody waits for the recogniser any more
 NOISE_GAP_FRAMES = 10
 TALKING_S = 0.2  # a gap between words
 
@@ -140,7 +141,7 @@ class CallerSpeech:
         asked_s = self._asked_s
         if asked_s - max(self._began_s, self.changed_s) + SLACK_S < NOISE_S:
             return False
-        return self.flushes_out == 0 or now_s - asked_s >= NOISE_S
+        return self.flushes_out == 0 or now_s - asked_s >= UNANSWERED_S
 
     def _goes_on(self, now_s: float) -> bool:
         if self._ignoring:

@@ -143,7 +143,8 @@ class TurnRecord:
         user_stopped_ms: End of the caller's speech.
         turn_ended_ms: The decision that the caller had finished.
         stt_final_ms: Last final transcript.
-        llm_first_token_ms: First token of the reply.
+        llm_first_token_ms: First token of the reply; what the model wrote ahead of time counts
+            from the end of the turn.
         first_sentence_ms: First speakable piece.
         tts_first_byte_ms: First audio from the synthesiser.
         first_packet_ms: First RTP packet of the reply.

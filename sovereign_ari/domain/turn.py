@@ -232,10 +232,10 @@ class TurnTaker:
     def _resume(self, reason: str, now_s: float) -> list[Outcome]:
         caller = self._caller
         decisions: list[Outcome] = [Decision.RESUME]
+        if reason in ("backchannel", "timeout") and not caller.flushed:
+            decisions.append(self._flush(now_s))  # else it stands before the words that come next
         if reason == "backchannel":
             self._murmur = _Murmur(caller.text, caller.stopped_s, now_s)
-            if not caller.flushed:  # else it would stand before the words of the next turn
-                decisions.append(self._flush(now_s))
             caller.disregard_answers()
         self.resumed_after = reason
         self._paused = False

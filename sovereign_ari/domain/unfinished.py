@@ -2,7 +2,8 @@
 
 Each language has its own list, for "want" ends an English sentence and not a Dutch one. When the
 language is not known it is guessed from the other words, and when they tell nothing all lists
-hold: waiting too long costs a second, and cutting the caller off costs a sentence.
+hold: waiting too long costs a second, and cutting the caller off costs a sentence. Of a language
+that has no list, only fillers and the recogniser's punctuation tell.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ _ENDS_QUESTIONS = frozenset(
 )
 _BREAK = re.compile(r"(?:[,;:–-]|\.\.\.|…)\s*$")
 LONGEST = 4
+NO_PHRASES: Phrases = frozenset()
 
 
 def breaks_off(text: str) -> bool:
@@ -120,8 +122,8 @@ def trails_off(text: str, words: Sequence[str], language: str | None) -> bool:
         return False
     if len(words) > 1 and words[-1] in _ENDS_QUESTIONS and not _ASKED.isdisjoint(words):
         return False  # "where are you from"
-    languages = (language,) if language and language in _WORDS else _languages_of(words[:-1])
-    return any(_ends_with(words, _WORDS[one]) for one in languages)
+    languages = _languages_of(words[:-1]) if language is None else (language,)
+    return any(_ends_with(words, _WORDS.get(one, NO_PHRASES)) for one in languages)
 
 
 def _languages_of(words: Sequence[str]) -> Sequence[str]:

@@ -117,6 +117,15 @@ def test_without_a_time_out_the_recogniser_decides_and_nobody_waits_for_ever() -
     assert scene.kinds() == [PAUSE, FLUSH, RESUME]
 
 
+def test_a_time_out_shorter_than_the_recogniser_loses_no_word() -> None:
+    settings = TurnTaking(false_interruption_timeout_s=0.2)
+    scene = Scene(settings).agent_speaks().quiet(1000).speak(420).quiet(240)
+    assert scene.kinds() == [PAUSE, RESUME, FLUSH]
+    scene.words("stop that").quiet(500)
+    assert scene.kinds()[3:5] == [PAUSE, INTERRUPT]
+    assert scene.kinds()[-1] is EndTurn
+
+
 def _shouted(ms: int, settings: TurnTaking) -> list[object]:
     scene = Scene(settings).agent_speaks().quiet(1000).speak(ms).quiet(240).words("stop now")
     return scene.kinds()

@@ -157,6 +157,7 @@ def test_a_sentence_that_must_go_on_is_not_over(text: str, language: str | None)
         ("I think we need that also", None),
         ("I would not like to die", None),
         ("ja ik denk dat niet an", None),
+        ("nous sommes en", "fr"),
         ("doe maar", "nl"),
         ("ik zoek een hotel in Amsterdam", "nl"),
         ("waar komt u vandaan", "nl"),
