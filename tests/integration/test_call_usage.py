@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,11 +15,12 @@ from db import reports as table
 from db.byok import bound_to, put_key
 from db.call_usage import list_call_usage
 from db.erasure import erase_call
-from db.organisations import ensure_operator_organisation
+from db.organisations import ensure_operator_organisation, update_organisation
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.usage import Prices
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.work.reports import Reports
+from sovereign_ari.work.retention import erase_expired
 from sovereign_ari.work.usage import Counting
 from tests.support.api import CATALOGUE, VAULT, running_api
 from tests.support.report_world import PLAN, REPORT, Scripted, reporting, until_reported
@@ -262,6 +264,23 @@ async def test_gdpr_mode_erases_the_content_and_keeps_the_count(
     assert await pool.fetchval("SELECT count(*) FROM turns") == 0
     requests = 2 if events == [REPORT] else 0
     assert await used(pool) == CONVERSATION + (afterwards(2) if requests else [])
+
+
+async def test_retention_erases_what_was_said_and_by_whom_and_keeps_the_count(
+    pool: asyncpg.Pool, receiver: WebhookReceiver, connection: asyncpg.Connection
+) -> None:
+    owner = await ensure_operator_organisation(connection)
+    days = {"content_retention_days": 30, "metadata_retention_days": 90}
+    await update_organisation(connection, owner, days)
+    await an_assistant(pool, receiver)
+    await a_call(pool)
+    async with reporting(pool, Answering(), **counting()):
+        await until_reported(pool)
+    await connection.execute("UPDATE calls SET ended_at = now() - interval '91 days'")
+    await erase_expired(connection, asyncio.Event())
+    assert await pool.fetchval("SELECT count(*) FROM turns") == 0
+    assert await pool.fetchval("SELECT count(*) FROM call_reports") == 0
+    assert await used(pool) == CONVERSATION + afterwards(2)
 
 
 async def test_a_call_that_is_removed_takes_its_count_along(
