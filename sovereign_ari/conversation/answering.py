@@ -11,7 +11,13 @@ from sovereign_ari.conversation.history import History
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.speculation import Speculation
-from sovereign_ari.conversation.terms import FAREWELL, Providers, Reporting
+from sovereign_ari.conversation.terms import (
+    FAREWELL,
+    NO_WORDS,
+    Providers,
+    Reporting,
+    in_language_of,
+)
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.turn_log import TurnBook
@@ -76,7 +82,9 @@ class Answering:
         self._ahead = Speculation(
             providers.llm, reporting.note, reporting.clock, allowed=providers.speculate
         )
-        self._thinker = Thinker(self._ahead, tools, reporting.clock)
+        self._thinker = Thinker(
+            self._ahead, tools, reporting.clock, in_language_of(assistant, NO_WORDS)
+        )
         self.history = History(assistant.llm.get("messages") or ())
         self.book = TurnBook(call_id, providers, mouth, reporting)
         self.group: asyncio.TaskGroup | None = None

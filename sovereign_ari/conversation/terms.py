@@ -16,6 +16,17 @@ from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
 FAREWELL = "Goodbye."
 TIME_IS_UP = "I am sorry, our time is up. Goodbye."
 APOLOGY = "I am sorry, something went wrong on our side. Please call again later. Goodbye."
+NO_WORDS: Mapping[str, str] = {
+    "en": "I am sorry, I did not get that. Could you say it again?",
+    "nl": "Sorry, dat heb ik niet goed begrepen. Kunt u het nog eens zeggen?",
+    "de": "Entschuldigung, das habe ich nicht verstanden. Können Sie es noch einmal sagen?",
+    "fr": "Pardon, je n'ai pas bien compris. Pouvez-vous répéter ?",
+    "es": "Perdón, no le he entendido. ¿Puede repetirlo?",
+    "it": "Mi scusi, non ho capito. Può ripetere?",
+    "pt": "Desculpe, não percebi. Pode repetir?",
+    "pl": "Przepraszam, to było niezrozumiałe. Proszę powtórzyć.",
+}
+"""For a model that says nothing, by language."""
 
 _Lines = TypeVar("_Lines")
 

@@ -23,6 +23,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sovereign_ari.conversation import terms
 from sovereign_ari.conversation.pieces import Pieces
 from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.tool_results import GUARD
@@ -37,7 +38,7 @@ from sovereign_ari.speech.base import (
 )
 
 TOOL_ROUNDS = 5
-NO_WORDS = "I am sorry, I did not get that. Could you say it again?"
+NO_WORDS = terms.NO_WORDS["en"]
 ANSWER_NOW = "Answer the caller now, with what you know; no more tools can be used in this reply."
 
 
@@ -125,13 +126,21 @@ class Thinker:
         model: The language model.
         tools: What it may call.
         clock: Monotonic seconds.
+        no_words: What to say for a model that says nothing.
     """
 
-    def __init__(self, model: LanguageModel, tools: ToolRuns, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        tools: ToolRuns,
+        clock: Callable[[], float],
+        no_words: str = NO_WORDS,
+    ) -> None:
         self.label = model.label
         self._model = model
         self._tools = tools
         self._clock = clock
+        self._no_words = no_words
 
     async def pieces(self, history: list[Message], thought: Thought) -> AsyncGenerator[str, None]:
         """Yield the reply to a conversation, piece by piece. Closing it ends the request.
@@ -192,9 +201,9 @@ class Thinker:
                 return
         if len(thought.rounds) >= TOOL_ROUNDS:
             raise ProviderUnavailable(f"{self.label} called tools {TOOL_ROUNDS} times in a row")
-        thought.add_line(NO_WORDS)
+        thought.add_line(self._no_words)
         self._note_piece(thought)
-        yield NO_WORDS
+        yield self._no_words
 
     async def _answer(
         self, history: list[Message], thought: Thought, calls: list[ToolCall] | None

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from sovereign_ari.conversation import pieces
+from sovereign_ari.conversation import pieces, terms
 from sovereign_ari.conversation.terms import APOLOGY, Ending, Providers
 from sovereign_ari.conversation.thinking import NO_WORDS, TOOL_ROUNDS
 from sovereign_ari.conversation.tools import Patience, Prepared, ToolAnswer, failure
+from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, Token, ToolCall, ToolSpec, Usage
@@ -20,7 +21,7 @@ from sovereign_ari.speech.resilience.candidate import Candidate
 from sovereign_ari.speech.resilience.language_model import ResilientLanguageModel
 from sovereign_ari.speech.resilience.notes import ProviderNotes
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt
-from tests.unit.conversation.test_dialogue import Scene, converse
+from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
 
 Step: TypeAlias = "float | str | ReplyPart | ProviderError"
 Answer: TypeAlias = Callable[[Sequence[Message], Sequence[ToolSpec]], Sequence[Step]]
@@ -80,11 +81,12 @@ class Box:
 class BadScene(Scene):
     """A caller who asks one thing of such a model."""
 
-    def __init__(self, *models: Scripted) -> None:
+    def __init__(self, *models: Scripted, assistant: Assistant = ASSISTANT) -> None:
         self.box = Box()
         self.models = models
         self.facts: list[tuple[str, Mapping[str, object]]] = []
-        super().__init__(stt=ScriptedStt("what now", "and now"), llm=ScriptedLlm(lambda _: ""))
+        stt, unused = ScriptedStt("what now", "and now"), ScriptedLlm(lambda _: "")
+        super().__init__(stt=stt, llm=unused, assistant=assistant)
 
     def providers(self) -> Providers:
         candidates = [Candidate(model, model.label) for model in self.models]
@@ -148,6 +150,17 @@ def test_a_model_that_says_nothing_is_spoken_for_and_the_call_goes_on(answer: An
     assert it.reply.heard_text == NO_WORDS
     assert it.silent_s < SOON_S
     assert ending is None
+
+
+def test_a_model_that_says_nothing_is_spoken_for_in_the_assistants_language() -> None:
+    async def caller(it: Scene) -> None:
+        await it.quiet(1500)
+        await it.speak(600)
+        await it.quiet(9000)
+
+    dutch = replace(ASSISTANT, tts={"language": "nl-NL"})
+    it, _ = converse(caller, lambda: BadScene(Scripted(always()), assistant=dutch))
+    assert it.turns[1].heard_text == terms.NO_WORDS["nl"]
 
 
 def test_a_model_without_a_full_stop_is_not_waited_for() -> None:
