@@ -45,6 +45,7 @@ SHORTEST_LEASE_S = 4.0  # for calls whose silence may not even last as long
 RENEWED_AFTER = 0.35  # of a lease: one renewal may fail
 ALONE_S = 30  # how long a caller waits for a controller when his call has no limit on silence
 LONGEST_ALONE_S = 60
+GOODBYE_S = 5.0  # of the PBX
 LEASE = "lease"
 OVER_WITHIN_S = 1.0  # two clocks measure the longest call
 
@@ -76,7 +77,8 @@ class LineLimits:
         """How long the caller is kept after that, when nobody answers for us."""
         if self.silence_s is None:
             return ALONE_S
-        return min(LONGEST_ALONE_S, round(max(0.0, self.silence_s - self.lease_s)))
+        rest_s = self.silence_s - self.lease_s - GOODBYE_S
+        return min(LONGEST_ALONE_S, round(max(0.0, rest_s)))
 
 
 class LineGuard:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from sovereign_ari.telephony.silence import (
     ALONE_S,
+    GOODBYE_S,
     LONGEST_ALONE_S,
     LONGEST_LEASE_S,
     RENEWED_AFTER,
@@ -18,8 +19,8 @@ def test_a_call_without_a_controller_ends_when_its_silence_would_have(silence_s:
     limits = LineLimits(3600.0, silence_s)
     assert SHORTEST_LEASE_S <= limits.lease_s <= LONGEST_LEASE_S
     assert 0 <= limits.alone_s <= LONGEST_ALONE_S
-    ends_s = limits.lease_s + limits.alone_s
-    assert ends_s <= max(silence_s + 0.5, SHORTEST_LEASE_S)
+    ends_s = limits.lease_s + limits.alone_s + GOODBYE_S
+    assert ends_s <= max(silence_s, SHORTEST_LEASE_S) + GOODBYE_S + 0.5
     assert ends_s >= min(silence_s, LONGEST_LEASE_S + LONGEST_ALONE_S) - 0.5
 
 
