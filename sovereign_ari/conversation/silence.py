@@ -57,6 +57,21 @@ LINES: Mapping[str, _Lines] = {
         "No le oigo. ¿Sigue usted ahí?",
         "Ya no le oigo, voy a terminar la llamada. Adiós.",
     ),
+    "it": _Lines(
+        "È ancora lì?",
+        "Non La sento. È ancora lì?",
+        "Non La sento più e chiudo la chiamata. Arrivederci.",
+    ),
+    "pt": _Lines(
+        "Ainda está aí?",
+        "Não o ouço. Ainda está aí?",
+        "Já não o ouço e vou terminar a chamada. Adeus.",
+    ),
+    "pl": _Lines(
+        "Halo, czy jest tam ktoś?",
+        "Nic nie słyszę. Halo, czy jest tam ktoś?",
+        "Nic nie słyszę, więc kończę połączenie. Do widzenia.",
+    ),
 }
 """By language; English for all others."""
 
