@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from db.byok import Opens, open_key
 from sovereign_ari.conversation.terms import Providers
@@ -79,14 +80,15 @@ class CallProviders:
         self._speculate = speculate
         self._lineups = Lineups(load_catalogue(), breakers or Breakers())
 
-    def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
+    def for_assistant(self, assistant: Assistant, wire: AudioFormat, note: Note) -> Providers:
         """See `ProviderSource`."""
         registry, lineups, own = self._registry, self._lineups, self._keys.of(assistant)
+        speaker = partial(registry.text_to_speech, wire=wire)
         stt_notes, llm_notes = ProviderNotes(note, "stt"), ProviderNotes(note, "llm")
         tts_notes = ProviderNotes(note, "tts")
         stt = lineups.of(registry.speech_to_text, assistant.stt, own, stt_notes)
         llm = lineups.of(registry.language_model, assistant.llm, own, llm_notes)
-        tts = lineups.of(registry.text_to_speech, assistant.tts, own, tts_notes)
+        tts = lineups.of(speaker, assistant.tts, own, tts_notes)
         return Providers(
             stt=ResilientSpeechToText(stt, stt_notes),
             llm=ResilientLanguageModel(llm, llm_notes, self._paces),

@@ -177,7 +177,7 @@ class LiveCall:
             self.note,
             NoTransfers(),
         )
-        providers = self._services.providers.for_assistant(assistant, self.note)
+        providers = self._services.providers.for_assistant(assistant, self._audio, self.note)
         if self._route.rejection is not None:
             providers = replace(providers, stt=Deaf())
         self._dialogue = Dialogue(

@@ -15,6 +15,7 @@ from sovereign_ari.domain.assistant_request import Resolution
 from sovereign_ari.domain.control import CommandOutcome, TakenCommand
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.domain.webhook import Subject
+from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.pacer import Pacer
 
@@ -43,11 +44,12 @@ class Directory(Protocol):
 class ProviderSource(Protocol):
     """Makes the providers of an assistant."""
 
-    def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
+    def for_assistant(self, assistant: Assistant, wire: AudioFormat, note: Note) -> Providers:
         """Choose them by the assistant's configuration; one that cannot work fails when used.
 
         Args:
             assistant: Who speaks.
+            wire: Format of the call's RTP.
             note: Told of retries and fall-backs.
         """
 

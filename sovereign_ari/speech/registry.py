@@ -17,6 +17,7 @@ import aiohttp
 
 from sovereign_ari.domain.catalogue import Catalogue
 from sovereign_ari.errors import ProviderRefused
+from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
 from sovereign_ari.speech.endpoint import Endpoint
 from sovereign_ari.speech.espeak_tts import EspeakTextToSpeech
@@ -196,8 +197,15 @@ class ProviderRegistry:
         options = TranscriptionOptions(block["model"], block["language"])
         return OpenAISpeechToText(self._http, self._openai(own), options)
 
-    def text_to_speech(self, config: Block, own: Keys = NO_KEYS) -> TextToSpeech:
+    def text_to_speech(
+        self, config: Block, own: Keys = NO_KEYS, wire: AudioFormat | None = None
+    ) -> TextToSpeech:
         """Make the voice of a `tts_config`.
+
+        Args:
+            config: The block.
+            own: The organisation's keys.
+            wire: Format of the call's RTP: what a voice speaks that can choose.
 
         Raises:
             ProviderRefused: As for `language_model`.
@@ -206,13 +214,14 @@ class ProviderRegistry:
         if block["provider"] == "espeak":
             return EspeakTextToSpeech(block["voice_id"], words_per_minute=block["speed"])
         if block["provider"] == "google":
-            return self._google_voice(block, config, own)
+            voice = self._google_voice(block, config, own)
+            return voice if wire is None else voice.for_wire(wire)
         options = VoiceOptions(
             block["model"], block["voice_id"], block.get("instructions"), block.get("speed")
         )
         return OpenAITextToSpeech(self._http, self._openai(own), options)
 
-    def _google_voice(self, block: Block, config: Block, own: Keys) -> TextToSpeech:
+    def _google_voice(self, block: Block, config: Block, own: Keys) -> GoogleTextToSpeech:
         """Make one of Google's voices; a block that names no model gets the one that runs."""
         if config.get("model", CHIRP) != CHIRP:
             raise ProviderRefused(

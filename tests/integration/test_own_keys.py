@@ -17,7 +17,7 @@ from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.records import TurnRecord
 from sovereign_ari.errors import ProviderRefused
-from sovereign_ari.media.pcm import PCM_16K
+from sovereign_ari.media.pcm import PCM_16K, ULAW_8K
 from sovereign_ari.speech.base import Message
 from sovereign_ari.speech.registry import ProviderRegistry
 from sovereign_ari.speech.resilience.notes import unnoted
@@ -69,7 +69,7 @@ async def an_organisation_with(
 
 async def converse(providers: CallProviders, assistant: Assistant) -> None:
     """Use all three providers once."""
-    made = providers.for_assistant(assistant, unnoted)
+    made = providers.for_assistant(assistant, ULAW_8K, unnoted)
     async for _ in made.llm.reply([Message("user", "Hello")], []):
         pass
     async for _ in made.tts.speak("Hello"):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sovereign_ari.errors import ProviderRefused
-from sovereign_ari.media.pcm import G722_16K, ULAW_8K, AudioFormat
+from sovereign_ari.media.pcm import G722_16K, PCM_16K, ULAW_8K, AudioFormat
 from sovereign_ari.media.transcode import encoder_for
 from sovereign_ari.speech.base import SpeechStream, SpeechToText, TextToSpeech
 from sovereign_ari.speech.google_rpc import GoogleCloud
@@ -21,6 +21,7 @@ from sovereign_ari.speech.google_stt_recognition import GoogleLimits
 from sovereign_ari.speech.resilience.candidate import Candidate
 from sovereign_ari.speech.resilience.notes import ProviderNotes, unnoted
 from sovereign_ari.speech.resilience.speech_to_text import ResilientSpeechToText
+from sovereign_ari.speech.resilience.text_to_speech import ResilientTextToSpeech
 from tests.support import google_hearing
 from tests.support.fake_google import FakeGoogle, fake_google
 from tests.support.fake_google_faults import GoogleFault
@@ -234,6 +235,29 @@ async def test_cutting_the_voice_that_took_over_ends_its_request(
         assert await anext(chunks)
         assert vendors.served("tts", second) == 1
     await vendors.openai.until(lambda: vendors.open == 0, timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("wire", "spoken_in"), [(ULAW_8K, ULAW_8K), (G722_16K, PCM_16K)], ids=["narrow", "wide"]
+)
+async def test_a_voice_that_can_choose_speaks_as_the_wire_carries_it_and_so_does_its_fallback(
+    vendors: Vendors, wire: AudioFormat, spoken_in: AudioFormat
+) -> None:
+    vendors.google.voices.faults.append(GoogleFault(status=500, after=0, times=2))
+    notes = ProviderNotes(unnoted, "tts")
+    voices = [
+        Candidate(made, made.label)
+        for made in (
+            vendors.registry.text_to_speech({"provider": name}, GOOD, wire)
+            for name in ("google", "openai")
+        )
+    ]
+    voice = ResilientTextToSpeech(voices, notes)
+    assert voice.audio == spoken_in
+    sound = await speaks(voice, "in place of it")
+    assert voice.label.startswith("openai")
+    pcm = audioop.ulaw2lin(sound, 2) if spoken_in == ULAW_8K else sound
+    assert decode(pcm, spoken_in.rate_hz) == ["in place of it"]
 
 
 async def test_a_fallback_without_a_key_is_told_and_left_out(vendors: Vendors) -> None:

@@ -112,7 +112,7 @@ class World:
             raise self.route_fault
         return Route("o", None, self.assistant)
 
-    def for_assistant(self, assistant: Assistant, note: Note) -> Providers:
+    def for_assistant(self, assistant: Assistant, wire: AudioFormat, note: Note) -> Providers:
         return Providers(self.stt, resilient(self.llm, note), self.tts, b"", PCM_8K)
 
     def of(self, kind: type[Any]) -> list[Any]:
