@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,6 @@ from api.parts import Parts
 from db.commands import open_box
 from db.journal import write_entries
 from db.pool import UNAVAILABLE, close_pool, create_pool
-from db.routing import find_route
 from sovereign_ari import __version__, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.call_request import IntegratorRequests, Rules
@@ -36,7 +35,7 @@ from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.conversation.terms import APOLOGY
 from sovereign_ari.conversation.tools import Patience
-from sovereign_ari.domain.agent import Config, Route
+from sovereign_ari.directory import PooledDirectory
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
 from sovereign_ari.heartbeat import beat
@@ -53,6 +52,7 @@ from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_cata
 from sovereign_ari.speech.resilience.breaker import Breakers
 from sovereign_ari.speech.resilience.hedging import Paces
 from sovereign_ari.tools.source import CallToolSource
+from sovereign_ari.usability import Usability
 from sovereign_ari.vault import Vault
 from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
@@ -68,21 +68,6 @@ SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interp
 JOURNAL_CLOSES_WITHIN_S = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-class _Directory:
-    """Routing on a connection pool."""
-
-    def __init__(self, pool: asyncpg.Pool, defaults: Mapping[str, Config]) -> None:
-        self._pool = pool
-        self._defaults = defaults
-
-    async def find_route(self, dialled: str) -> Route:
-        try:
-            async with self._pool.acquire() as connection:
-                return await find_route(connection, dialled, self._defaults)
-        except UNAVAILABLE as error:
-            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
 
 def default_blocks(settings: Settings) -> dict[str, dict[str, object]]:
@@ -115,7 +100,7 @@ async def run_controller(settings: Settings) -> None:
         stack.callback(pacer.stop)
         writer = JournalWriter(lambda entries: _write(pool, entries))
         vault = opening_vault(settings.master_keys)
-        tools, requests = _integrators(stack, settings, pool, vault)
+        tools, requests = _integrators(stack, settings, pool, vault, registry)
         breakers = Breakers()
         metrics.watch_circuits(lambda: breakers.levels(time.monotonic()))
         services = CallServices(
@@ -124,7 +109,7 @@ async def run_controller(settings: Settings) -> None:
             ari=ari,
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
-            directory=_Directory(pool, default_blocks(settings)),
+            directory=PooledDirectory(pool, default_blocks(settings)),
             providers=_call_providers(settings, registry, vault, apology, breakers),
             clock=time.monotonic,
             wall_clock=lambda: datetime.now(UTC),
@@ -158,7 +143,11 @@ async def run_controller(settings: Settings) -> None:
 
 
 def _integrators(
-    stack: AsyncExitStack, settings: Settings, pool: asyncpg.Pool, vault: Vault
+    stack: AsyncExitStack,
+    settings: Settings,
+    pool: asyncpg.Pool,
+    vault: Vault,
+    registry: ProviderRegistry,
 ) -> tuple[CallToolSource, IntegratorRequests]:
     """Make what asks the servers of integrators while somebody waits on the telephone."""
     policy = _policy(settings)
@@ -167,7 +156,8 @@ def _integrators(
     tools = call_tools(pool, vault, http, policy, _patience(settings))
     stack.push_async_callback(tools.close)
     rules = Rules(load_catalogue(), policy, default_blocks(settings))
-    return tools, IntegratorRequests(pool, http, rules)
+    usable = Usability(registry, OwnKeys(vault))
+    return tools, IntegratorRequests(pool, http, rules, usable.faults)
 
 
 def _ari_address(settings: Settings) -> AriAddress:

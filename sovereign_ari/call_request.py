@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -100,6 +100,7 @@ class IntegratorRequests:
         pool: Of the database.
         http: Sends the requests.
         rules: What answers are checked by.
+        unusable: Says what of an assistant cannot work here although it is valid.
         wall_clock: Aware UTC.
     """
 
@@ -108,11 +109,13 @@ class IntegratorRequests:
         pool: asyncpg.Pool,
         http: Sends,
         rules: Rules,
+        unusable: Callable[[Assistant], Sequence[str]],
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
         self._http = http
         self._rules = rules
+        self._unusable = unusable
         self._wall_clock = wall_clock
 
     async def ask(self, route: Route, subject: Subject) -> Resolution:
@@ -176,6 +179,8 @@ class IntegratorRequests:
         base = _without_doubles(base, answer.changes or {}, self._rules.catalogue)
         changes = await self._checked(route, answer, base, exchange)
         made = self._resolved(route, assistant_id, base, changes, answer.max_duration_s)
+        if answer.form != "default" and (faults := self._unusable(made)):
+            raise AnswerFault(*(f"{answer.path}.{fault}" for fault in faults))
         return replace(route, assistant=made, refusal=None)
 
     def _resolved(

@@ -62,6 +62,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     f"{_A}.call_tools": {_E, _V, f"{_A}.outgoing", f"{_A}.tools", "asyncpg", "db"},
     f"{_A}.call_request": {_E, _D, f"{_A}.outgoing", f"{_A}.tools", "api", "asyncpg", "db"},
+    f"{_A}.directory": {_E, _D, "asyncpg", "db"},
+    f"{_A}.usability": {_E, _D, _S, f"{_A}.call_providers"},
     f"{_A}.call_providers": {_E, _D, _M, _S, _V, "db.byok"},
     f"{_A}.chat_model": {_E, _D, _S},
     f"{_A}.heartbeat": {_E, _D, _T, _W, "asyncpg", "db"},

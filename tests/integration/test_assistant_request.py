@@ -16,10 +16,14 @@ from db.organisations import (
     update_organisation,
 )
 from sovereign_ari import call_request
+from sovereign_ari.call_providers import OwnKeys
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.assistant_request import LONGEST_S, Resolution
 from sovereign_ari.domain.webhook import Subject
 from sovereign_ari.errors import DatabaseUnavailable
+from sovereign_ari.speech.registry import ProviderRegistry
+from sovereign_ari.usability import Usability
+from tests.support.api import VAULT
 from tests.support.asking import CALLER, Asker, answers, asker
 from tests.support.rows import an_assistant
 from tests.support.webhook_receiver import (
@@ -445,3 +449,22 @@ async def test_a_database_that_goes_away_meanwhile_leaves_the_saved_assistant_or
     assert assistant_of(resolution).id == saved_id
     with pytest.raises(DatabaseUnavailable):
         await ask(UNLINKED, others[1].id)
+
+
+async def test_an_assistant_whose_vendors_cannot_be_used_here_takes_no_call(
+    pool: asyncpg.Pool, receiver: WebhookReceiver, saved_id: str
+) -> None:
+    voice = {"provider": "elevenlabs", "voice_id": "rachel"}
+    with_fallback = {**voice, "fallback": [ESPEAK]}
+    async with ProviderRegistry(openai_api_key=None, openai_base_url="http://x") as registry:
+        usable = Usability(registry, OwnKeys(VAULT))
+        async with asker(pool, "127.0.0.0/8", unusable=usable.faults) as it:
+            receiver.behaviours.append(answers({"assistant": {"tts_config": voice}}))
+            first = await it.ask(NUMBER)
+            receiver.behaviours.append(answers({"assistant": {"tts_config": with_fallback}}))
+            second = await it.ask(NUMBER)
+    (fault,) = faults_of(first)
+    assert fault.startswith("assistant.tts_config: ")
+    assert "elevenlabs" in fault
+    assert assistant_of(first).id == saved_id
+    assert assistant_of(second).tts["provider"] == "elevenlabs"

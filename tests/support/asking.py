@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from db.routing import find_route
 from sovereign_ari.call_request import IntegratorRequests, Rules
-from sovereign_ari.domain.agent import Route
+from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.assistant_request import Resolution
 from sovereign_ari.domain.webhook import Subject
 from sovereign_ari.outgoing.http import OutgoingHttp
@@ -63,12 +63,21 @@ class Asker:
         return await self.requests.ask(route, subject)
 
 
+def _all_works(_assistant: Assistant) -> list[str]:
+    return []
+
+
 @asynccontextmanager
-async def asker(pool: asyncpg.Pool, *allow: str) -> AsyncIterator[Asker]:
+async def asker(
+    pool: asyncpg.Pool,
+    *allow: str,
+    unusable: Callable[[Assistant], list[str]] = _all_works,
+) -> AsyncIterator[Asker]:
     """Ask until the block ends; only these networks may be reached beside the public ones."""
     policy = OutgoingPolicy([ip_network(net) for net in allow])
     http = OutgoingHttp(policy)
+    rules = Rules(CATALOGUE, policy, DEFAULTS)
     try:
-        yield Asker(pool, IntegratorRequests(pool, http, Rules(CATALOGUE, policy, DEFAULTS)))
+        yield Asker(pool, IntegratorRequests(pool, http, rules, unusable))
     finally:
         await http.close()
