@@ -67,6 +67,8 @@ async def test_a_model_that_fails_in_four_ways_costs_its_caller_no_answer(
         spoken_s = await call.say(speech("yes"))
         await hear_tones(call, "It rains", spoken_s)
         assert len(chat.bodies) == asked
+    assert await reception.platform.metric("sovereign_provider_circuit") >= 2
+    assert await reception.platform.metric("sovereign_provider_resilience_total") >= 5
     record = await reception.record(number)
     assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
     assert [words for role, words in said(record) if role == "assistant"] == [
