@@ -190,7 +190,7 @@ def _shaped(
 ) -> Samples:
     length = round(seconds * RATE_HZ)
     spectrum = np.fft.rfft(_dice(seed, name).standard_normal(length))
-    hz: Samples = np.arange(len(spectrum)) * (RATE_HZ / length)
+    hz: Samples = np.arange(len(spectrum), dtype=np.float64) * (RATE_HZ / length)
     shaped: Samples = np.fft.irfft(spectrum * response(hz), length)
     return shaped
 
