@@ -44,11 +44,6 @@ def beyond_backchannels(text: str) -> list[str]:
     return rest
 
 
-def is_backchannel(text: str) -> bool:
-    """Whether there are words, and all of them only show that the caller listens."""
-    return bool(words_of(text)) and not beyond_backchannels(text)
-
-
 def _backchannel(words: list[str]) -> int:
     """How many words at the beginning are one backchannel."""
     return leading(words, _PHRASES) or int(_HUM.fullmatch(words[0]) is not None)

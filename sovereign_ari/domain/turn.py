@@ -35,7 +35,7 @@ from typing import TypeAlias
 
 from sovereign_ari.domain.agent import TurnTaking
 from sovereign_ari.domain.anticipation import Anticipate, Anticipation
-from sovereign_ari.domain.backchannels import beyond_backchannels, is_backchannel
+from sovereign_ari.domain.backchannels import beyond_backchannels
 from sovereign_ari.domain.caller import CLICK_S, SLACK_S, CallerSpeech
 from sovereign_ari.domain.endpointing import Endpointing
 
@@ -104,6 +104,7 @@ class TurnTaker:
         self._agent_active = False
         self._paused = False
         self._murmur: _Murmur | None = None
+        self._read = ("", 0)  # a text, and how many of its words are no backchannels
         self._now_s = now_s
         self.resumed_after = ""
 
@@ -204,8 +205,9 @@ class TurnTaker:
 
     def _interrupts(self) -> bool:
         caller, settings = self._caller, self._settings
-        words = beyond_backchannels(caller.text)
-        if len(words) < max(1, settings.interruption_min_words):
+        if caller.text != self._read[0]:
+            self._read = (caller.text, len(beyond_backchannels(caller.text)))
+        if self._read[1] < max(1, settings.interruption_min_words):
             return False
         long_enough_s = settings.interruption_min_duration_s - EDGES_S - SLACK_S
         return not caller.in_speech or caller.voiced_s >= long_enough_s
@@ -220,7 +222,8 @@ class TurnTaker:
             caller.ignore_noise()
             return "noise"
         answered = caller.flushed and caller.flushes_out == 0
-        if is_backchannel(caller.text) and (answered or silence_s >= BACKCHANNEL_SILENCE_S):
+        murmured = bool(caller.text) and not self._read[1]
+        if murmured and (answered or silence_s >= BACKCHANNEL_SILENCE_S):
             return "backchannel"
         if answered:
             return "too_little" if caller.text else "no_words"
