@@ -43,6 +43,8 @@ class ListeningLimits:
         last_answer_s: The same of the last vendor.
         repeat_factor: What is added to the last two for each second of speech that is heard again.
         kept_s: Audio kept for another connection; older audio is lost.
+        last_pauses_s: Before each further connection to the last vendor: a caller hears nothing of
+            them, and the network may be back by then.
         proven_s: A connection that lived this long was a good one: its end is no failed attempt.
     """
 
@@ -53,6 +55,7 @@ class ListeningLimits:
     last_answer_s: float = 5.0
     repeat_factor: float = 0.3
     kept_s: float = 30.0
+    last_pauses_s: Sequence[float] = (0.0, 0.5, 1.5)
     proven_s: float = 30.0
 
 
@@ -103,7 +106,8 @@ class ResilientSpeechToText:
     def succession(self) -> Succession[SpeechToText]:
         """Who is to listen from now on: the one that does, those behind it, those before it."""
         at = self._candidates.index(self._listener)
-        return Succession([*self._candidates[at:], *self._candidates[:at]], self.notes)
+        order = [*self._candidates[at:], *self._candidates[:at]]
+        return Succession(order, self.notes, self.limits.last_pauses_s)
 
     def listens(self, candidate: Candidate[SpeechToText]) -> None:
         """Note who does."""

@@ -1,4 +1,4 @@
-"""One piece of work and those who try it: each twice if that is worth it, one after the other."""
+"""One piece of work and those who try it, one after the other: each twice if that is worth it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sovereign_ari.speech.resilience.candidate import Candidate, in_turn, worth_
 from sovereign_ari.speech.resilience.notes import ProviderNotes
 
 P = TypeVar("P")
+_ONE_MORE = (0.0,)
 
 
 class TooSlow(ProviderUnavailable):
@@ -23,17 +24,24 @@ class Succession(Generic[P]):
     Args:
         candidates: In order of preference, at least one.
         notes: Takes each change.
+        last_pauses_s: Before each further try of the last one, whom nobody can follow.
 
     Attributes:
         candidate: Who is to try now.
     """
 
-    def __init__(self, candidates: Sequence[Candidate[P]], notes: ProviderNotes) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[Candidate[P]],
+        notes: ProviderNotes,
+        last_pauses_s: Sequence[float] = _ONE_MORE,
+    ) -> None:
         self._notes = notes
+        self._last_pauses_s = last_pauses_s
         self._began_s = now_s()
         self._order = in_turn(candidates, now_s, notes)
         self._left = len(candidates) - 1
-        self._tried = False
+        self._failures = 0
         self.candidate = next(self._order)
 
     @property
@@ -56,15 +64,17 @@ class Succession(Generic[P]):
             ProviderError: `error`, when nobody is left.
         """
         was = self.candidate
-        if not self._tried and worth_another_try(error) and not isinstance(error, TooSlow):
-            self._tried = True
+        pauses_s = self._last_pauses_s if self.is_last else _ONE_MORE
+        again = worth_another_try(error) and not isinstance(error, TooSlow)
+        if again and self._failures < len(pauses_s):
             self._notes.retry(was.label, error, self.took_s)
-            await asyncio.sleep(error.retry_after_s or 0.0)
+            await asyncio.sleep(max(error.retry_after_s or 0.0, pauses_s[self._failures]))
+            self._failures += 1
             return
         if self.is_last:
             raise error
         self._left -= 1
-        self._tried = False
+        self._failures = 0
         self.candidate = next(self._order)
         self._notes.fallback(was.label, self.candidate.label, error, self.took_s)
 

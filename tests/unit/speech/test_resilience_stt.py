@@ -166,6 +166,24 @@ def test_one_that_stays_away_is_followed_by_the_next() -> None:
     assert it.noted == ["retry ear/a ear/a", "fallback ear/a ear/b"]
 
 
+def test_a_lonely_one_may_be_away_for_two_seconds() -> None:
+    async def caller(it: Caller) -> None:
+        assert await it.ask("one") == ["one"]
+        it.ears[0].lives = [Life(), *[Life(refuses=GONE)] * 2, Life()]
+        it.ears[0].streams[0].say(GONE)
+        await asyncio.sleep(0.01)
+        assert await it.ask("two", "three") == ["two", "three"]
+
+    it = call(caller, lambda: Caller(ScriptedEar()))
+    assert it.noted == ["retry ear/a ear/a"] * 3
+
+    async def too_long(it: Caller) -> None:
+        await asyncio.sleep(10)
+        assert 2 < it.failed_s < 3
+
+    assert call(too_long, lambda: Caller(ScriptedEar(Life(refuses=GONE)))).error is GONE
+
+
 def test_one_that_wants_us_later_is_not_asked_again() -> None:
     it = call(two_turns, lambda: Caller(ScriptedEar(Life(refuses=THROTTLED)), ScriptedEar()))
     assert it.noted == ["fallback ear/a ear/b"]
