@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.speakable import speakable
 from sovereign_ari.domain.pronunciation import Pronunciation
 from sovereign_ari.errors import ProviderError
 from sovereign_ari.media.ledger import Pace, SpokenLedger
@@ -89,6 +90,8 @@ class Speech:
         Raises:
             ProviderError: If the synthesiser fails before the first audio, or again and again.
         """
+        if not (text := speakable(text)):
+            return
         await self._wait_until_queued_below(AHEAD_S)
         swaps = self._pronunciation.swaps(text)
         spoken = self._ledger.begin(text, swaps, self._mouth.sent_bytes)

@@ -28,6 +28,15 @@ def pieces_of(*tokens: str) -> list[str]:
         ("   ", []),
         ("...", []),
         ("😀", []),
+        ("1. First one. 2. Second one.", ["1. First one.", "2. Second one."]),
+        ("Am 3. Januar, ja. Gut.", ["Am 3. Januar, ja.", "Gut."]),
+        ("<think>Let me see. Hm.\n</think>Yes. Sure.", ["Yes.", "Sure."]),
+        ("Yes. <think>No. Never.", ["Yes."]),
+        ("[Our site. It is good](https://a.nl/x.y). Bye.", ["Our site.", "It is good .", "Bye."]),
+        ("See https://www.a.nl/b.c?d=e! Then go.", ["See a.nl!", "Then go."]),
+        ("Look:\n```python\nprint(1)\n```\nDone.", ["Look:", "print(1)", "Done."]),
+        ("| Day | Time |\n|-----|:---:|\n| Mon | 9 |", ["Day, Time", "Mon, 9"]),
+        ("# Prices\n- **One**\n- [x] Two\n* * *\nEnd", ["Prices", "One", "Two", "End"]),
     ],
 )
 def test_text_is_cut_at_sentences(text: str, pieces: list[str]) -> None:
@@ -49,6 +58,64 @@ def test_a_text_without_any_stop_is_cut_all_the_same() -> None:
     pieces = pieces_of("word " * 400)
     assert max(map(len, pieces)) <= LONGEST_CHARS
     assert " ".join(pieces) == ("word " * 400).strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("***Very*** _important_ and __bold__, ~~not~~ that", "Very important and bold, not that"),
+        ("my_file_name", "my file name"),
+        ("2 * 3 = 6", "2 × 3 = 6"),
+        ("[the site](https://a.nl/b_(c)) or ![a cat](x.png)", "the site or a cat"),
+        ("[text][1] is so [2], and 【4†source】 so", "text is so , and so"),
+        ("<https://www.example.com/a?b=c>", "example.com"),
+        ("Go to http://user:pw@a.nl:80/b, or www.b.nl.", "Go to a.nl, or b.nl."),
+        ("mail <info@a.nl>", "mail info@a.nl"),
+        ("<speak>Hi <break time='1s'/><prosody rate=\"slow\">you</prosody></speak>", "Hi you"),
+        ("<p>One</p><br/><!-- no -->Two &amp; three&nbsp;&lt;b&gt;four&lt;/b&gt;",
+         "One Two & three four"),
+        ("5 < 6 and 7 > 3", "5 < 6 and 7 > 3"),
+        ("Wait <break time=", "Wait"),
+        ("Great!!! 🎉👍🏽 Really?!?! 👨‍👩‍👧 1️⃣ 🇳🇱", "Great! Really? 1"),
+        ("It is 21 °C ☀️ → warm ™", "It is 21 °C warm"),
+        ("a\u200bb\ufeffc\u00ad\u202e d\x00\x07\x1b e", "abc d e"),
+        ("half \ud83d pair \U000f0000", "half pair"),
+        ("नमस्\u200dते", "नमस्\u200dते"),
+        ("cafe\u0301", "café"),
+        ("Well....... so ,,, that", "Well... so , that"),
+        ("-----", ""),
+        ("=====\n*****\n___", ""),
+        ("> quoted\n> > twice", "quoted twice"),
+        ("line\\nbreak \\*star\\*", "line break star"),
+        ('{"answer": "yes"}', '"answer": "yes"'),
+        ("\t \n\r \u00a0\u3000", ""),
+        ("?!...", ""),
+        ("€ 3.50, 10% of £5 + $2", "€ 3.50, 10% of £5 + $2"),
+        ("Ça va ? Öl, ß, 日本語。", "Ça va ? Öl, ß, 日本語。"),
+        ("- \n* \n#", ""),
+    ],
+)  # fmt: skip
+def test_what_nobody_can_pronounce_is_left_out(text: str, said: str) -> None:
+    assert speakable(text) == said
+
+
+def test_a_very_long_address_is_one_host() -> None:
+    text = "Go to https://a.nl/" + "x" * 900 + " now."
+    assert pieces_of(*text) == ["Go to", "a.nl", "now."]
+    assert pieces_of(text) == ["Go to", "a.nl", "now."]
+
+
+def test_what_a_model_thinks_at_length_is_not_kept() -> None:
+    splitter = SentenceSplitter()
+    for _ in range(5000):
+        assert splitter.push("<think>" if _ == 0 else "so. ") == []
+    assert len(splitter._pending) < 1100
+    assert splitter.push("</think>Right. Yes") == ["Right."]
+
+
+@given(st.text(alphabet="a1 <>[]()|*_`#~-!?.,&;:/\\\n=wh\"'", max_size=80))
+def test_no_markup_takes_long_or_leaves_two_spaces(text: str) -> None:
+    assert "  " not in speakable(text)
 
 
 @given(st.lists(st.text(alphabet="ab .,!?\n3", max_size=20), max_size=40))
