@@ -18,6 +18,10 @@ NO_BENCHES = {
     "calls_stages",
     "calls_vendor",
     "machine",
+    "turns_detectors",
+    "turns_figures",
+    "turns_pbx",
+    "turns_scene",
 }
 
 

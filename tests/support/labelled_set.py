@@ -213,19 +213,15 @@ def barge_ins() -> Iterator[Item]:
     """The caller speaks over the agent, on a clean line, with echo, in a car."""
     laws = cycle(("ulaw", "alaw"))
     for voice, language in VOICES.items():
-        for number, text in enumerate(_OBJECTIONS[language]):
-            for dbfs in (-16.0, -27.0):
-                for line in ("clean line", "echo", "car"):
-                    law, seconds = next(laws), 5.0
-                    agent, wire = reply(seconds, law, "rms" if voice == "slt" else "slt")
-                    background = _behind(line, agent, seconds)
-                    phrase = _Phrase(text, spoken(text, voice, dbfs), 1.6 + 0.13 * number)
-                    sound = _mix(seconds, [phrase], background)
-                    name = f"{voice} at {dbfs:g}, {line}: {text}"
-                    made = _item(
-                        f"barge-in, {line}", name, law, [phrase], sound, Expected.BARGE_IN
-                    )
-                    yield _with_agent(made, wire)
+        for number, dbfs in enumerate((-16.0, -27.0)):
+            for line in ("clean line", "echo", "car"):
+                text, law, seconds = _OBJECTIONS[language][number], next(laws), 5.0
+                agent, wire = reply(seconds, law, "rms" if voice == "slt" else "slt")
+                phrase = _Phrase(text, spoken(text, voice, dbfs), 1.6 + 0.13 * number)
+                sound = _mix(seconds, [phrase], _behind(line, agent, seconds))
+                name = f"{voice} at {dbfs:g}, {line}: {text}"
+                made = _item(f"barge-in, {line}", name, law, [phrase], sound, Expected.BARGE_IN)
+                yield _with_agent(made, wire)
 
 
 def _behind(line: str, agent: Samples, seconds: float) -> Samples:
@@ -259,9 +255,8 @@ def noises(seconds: float = 8.0) -> Iterator[Item]:
 def _noises(seconds: float) -> Iterator[tuple[str, str, Samples]]:
     yield "silence", "digital", nothing(seconds)
     for kind, (make, levels_dbfs) in _NOISES.items():
-        for seed in (1, 2):
-            for dbfs in levels_dbfs:
-                yield kind, f"{kind} {seed}, {dbfs} dBFS", make(seconds, dbfs, seed)
+        for seed, dbfs in enumerate(levels_dbfs):
+            yield kind, f"{kind} {seed}, {dbfs} dBFS", make(seconds, dbfs, seed)
     for dbfs, on_s in ((-10, 0.1), (-18, 0.25), (-26, 0.06)):
         keys = _Phrase("", sounds.digits("159D0*#2684", dbfs, on_s), 1.0)
         sound = _mix(seconds, [keys], sounds.comfort(seconds, -60))
@@ -298,5 +293,5 @@ def _with_agent(item: Item, agent: bytes, words: tuple[Said, ...] = ()) -> Item:
 
 
 def labelled_set() -> list[Item]:
-    """Make all of it: some twenty minutes of sound."""
+    """Make all of it: half an hour of sound."""
     return [*turns(), *pauses(), *barge_ins(), *noises()]
