@@ -20,6 +20,7 @@ from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
+from sovereign_ari.speech.checked_voice import checked_audio
 from sovereign_ari.speech.resilience.candidate import Candidate, worth_another_try
 from sovereign_ari.speech.resilience.notes import ProviderNotes
 from sovereign_ari.speech.resilience.succession import Succession, TooSlow, now_s
@@ -120,7 +121,7 @@ class ResilientTextToSpeech:
         piece_bytes = voice.audio.bytes_for(_PIECE_S)
         heard_all_s = 0.0  # when the caller will have heard all that came, at the earliest
         wait_s = first_s
-        async with aclosing(voice.speak(text)) as chunks:  # type: ignore[type-var]
+        async with aclosing(checked_audio(voice, text)) as chunks:
             while (chunk := await _next(chunks, wait_s, candidate.label)) is not None:
                 heard_all_s = max(heard_all_s, now_s()) + voice.audio.seconds(len(chunk))
                 if voice.audio == self.audio:
