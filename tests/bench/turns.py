@@ -144,7 +144,9 @@ def main() -> None:
         "talk_detect": pbx,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "turns.json").write_text(json.dumps(document, indent=1) + "\n")
+    # A percentile of nothing is null: NaN is no JSON.
+    clean = json.loads(json.dumps(document), parse_constant=lambda _: None)
+    (RESULTS / "turns.json").write_text(json.dumps(clean, indent=1) + "\n")
     print(f"\n{perf_counter() - begun_s:.0f} s")
 
 
