@@ -133,7 +133,7 @@ class SilenceClock:
             return voice_s is not None and not self._is_noise(voice_s, now_s)
         lasted_s = now_s - since_s - HANGOVER_S
         if lasted_s >= SOUND_S:
-            self._quiet_since_s = now_s
+            self._quiet_since_s = max(self._quiet_since_s, now_s - HANGOVER_S)
         if lasted_s >= SPEECH_S and speaking:
             self._attempts = 0
         return True
