@@ -1,8 +1,8 @@
 """How the results of tools stand before the model: as data, fenced and bounded. Pure.
 
 A result is written as JSON on one line between `<tool_result>` and `</tool_result>`. Inside, `<`
-and `>` are written as JSON escapes, so nothing in a result can close the fence. What the platform
-itself has to say about a result stands behind the fence.
+and `>`, and the separators of lines and paragraphs, are written as JSON escapes, so nothing in a
+result can close the fence. What the platform itself has to say about a result stands behind it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ LONGEST_ARGUMENTS_CHARS = 16_000  # longer ones are refused
 DEEPEST = 40
 LARGEST_INT_BITS = 4096
 
+_ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>\u2028\u2029"}  # the last two end a line
 _KEPT = "\n\t"
 _UNWANTED = {"Cc", "Cf", "Co", "Cs"}  # controls, invisible signs, private use, half characters
 _JOINERS = "\u200c\u200d"  # invisible, but some scripts and emoji are spelled with them
@@ -43,7 +44,7 @@ def in_words(answer: ToolAnswer) -> tuple[str, int]:
 
 def fenced(text: str, whole_chars: int) -> str:
     """Put a result between the fence for the model, with a note when it was cut."""
-    inside = text.replace("<", "\\u003c").replace(">", "\\u003e")
+    inside = text.translate(_ESCAPED)
     note = ""
     if whole_chars > len(text):
         note = f"\nOnly the first {len(text)} of {whole_chars} characters are shown."
