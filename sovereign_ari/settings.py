@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     controllers: int = Field(default=1, ge=1, le=64)
     rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000)
     price_per_minute: float = Field(default=0.0, ge=0, le=1000)
-    prices: Annotated[dict[str, dict[Priced, Price]], NoDecode] = Field(default_factory=dict)
+    prices: Annotated[dict[str, dict[Priced, Price]], NoDecode] = {}
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
     master_key_file: Path | None = None
     tool_filler_after_s: float = Field(default=2.5, ge=0.5, le=60)
