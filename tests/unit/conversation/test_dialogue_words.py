@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from sovereign_ari.domain.records import EndReason
-from tests.support.scripted_speech import CHARACTER_S, ScriptedLlm, ScriptedStt
+from tests.support.scripted_speech import CHARACTER_S, ScriptedLlm, ScriptedStt, ScriptedTts
 from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
 
 FAREWELL = "It was nice to talk to you. Good bye! Do call again some day, we are always here."
@@ -110,6 +111,26 @@ def test_the_voice_is_given_what_the_rules_say_and_nobody_else_is() -> None:
     assert it.tts.said[0] == "Shahk of the ah en weh beh is, here."
     assert it.turns[0].heard_text == it.turns[0].agent_text == line
     assert it.llm.asked[0][0].content == line
+
+
+class Roaring(ScriptedTts):
+    """Sends a WAV file where samples were asked for."""
+
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        self.said.append(text)
+        yield b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(20000)
+
+
+def test_a_voice_that_sends_files_is_not_heard_and_an_apology_is() -> None:
+    async def caller(it: Scene) -> None:
+        await it.quiet(4000)
+
+    it, ending = converse(caller, lambda: Scene(tts=Roaring()))
+    assert ending is not None
+    assert ending.reason is EndReason.PROVIDER_ERROR
+    assert "sent a WAV file instead of raw samples" in str(ending.error)
+    assert it.turns[0].heard_text == ""
+    assert it.mouth.first_sent_s is not None
 
 
 def test_ten_thousand_words_are_spoken_piece_by_piece_and_can_be_cut_anywhere() -> None:

@@ -7,7 +7,7 @@ import json
 import random
 import struct
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
@@ -15,6 +15,9 @@ from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
 from sovereign_ari.media.g711 import pcm_to_alaw, pcm_to_ulaw
 from sovereign_ari.media.pcm import ALAW_8K, PCM_8K, PCM_24K, ULAW_8K, AudioFormat
 from sovereign_ari.speech.checked_voice import checked_audio
+from sovereign_ari.speech.resilience.candidate import Candidate
+from sovereign_ari.speech.resilience.notes import ProviderNotes
+from sovereign_ari.speech.resilience.text_to_speech import ResilientTextToSpeech
 from tests.support.speech_samples import noise, silence, speech, tone
 from tests.support.vowel import vowel
 
@@ -103,6 +106,21 @@ def test_less_than_a_sound_is_none(data: bytes) -> None:
     with pytest.raises(ProviderUnavailable, match="sent no audio"):
         heard(Voice(data))
     assert heard(Voice(data), "...") == data
+
+
+def test_another_voice_speaks_for_one_that_sends_a_file() -> None:
+    async def listen() -> bytes:
+        voices = [Candidate(Voice(mp3()), "a/voice"), Candidate(Voice(vowel(1.0, 24000)), "b")]
+        speaking = ResilientTextToSpeech(voices, ProviderNotes(note, "tts")).speak(SENTENCE)
+        return b"".join([chunk async for chunk in speaking])
+
+    noted: list[tuple[str, object]] = []
+
+    def note(kind: str, facts: Mapping[str, object]) -> None:
+        noted.append((kind, facts["from"]))
+
+    assert asyncio.run(listen()) == vowel(1.0, 24000)
+    assert noted == [("provider_fallback", "a/voice")]
 
 
 SOUNDS = [
