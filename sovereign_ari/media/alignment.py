@@ -126,12 +126,12 @@ class _Worth:
     Attributes:
         change: For the change of the sound there.
         pause: For the silence there.
-        doubt: What a boundary costs where all of them should show.
+        shows: How surely all boundaries between words show, 0 to 1.
     """
 
     change: Samples
     pause: Samples
-    doubt: float
+    shows: float
 
 
 def _worth(loud: Places, spectra: tuple[Samples, Samples], spaces: float) -> _Worth:
@@ -150,8 +150,7 @@ def _worth(loud: Places, spectra: tuple[Samples, Samples], spaces: float) -> _Wo
     else:
         beyond = gaps - _STOP_HOPS * (1 - steady)
         pause = np.clip(beyond / (_PAUSE_HOPS * (1 - steady) + 1), 0.0, 1.0) * _PAUSE
-    doubt = _DOUBT * _CERTAIN * (1.0 if regular else steady)
-    return _Worth(change * steady * _CERTAIN, pause, doubt)
+    return _Worth(change * steady * _CERTAIN, pause, 1.0 if regular else steady)
 
 
 def _between_all_words(gaps: Places, spaces: float) -> bool:
@@ -198,6 +197,7 @@ class _Search:
         self._pauses = pauses
         self._places = _places(worth.change + worth.pause)
         self._logarithms = np.log(np.maximum(np.arange(self._places[-1] + 1), 1))
+        self._stretch = _STRETCH * (1 + worth.shows)  # letters say less then
         self._came: list[Places] = []
         self._best = np.full(len(self._places), -np.inf)
         self._best[0] = 0.0
@@ -219,7 +219,7 @@ class _Search:
         ends = [self._open_end(0)]
         for number in range(len(self._expected)):
             self._add_word(number)
-            self._best -= self._worth.doubt
+            self._best -= _DOUBT * _CERTAIN * self._worth.shows
             ends.append(self._open_end(number + 1))
         words = max(range(len(ends)), key=lambda count: ends[count][0])
         return self._traced(words, ends[words][1])
@@ -240,7 +240,7 @@ class _Search:
 
     def _cost(self, lengths: Places, expected: float) -> Samples:
         """Say how unlikely a word is that lasts so long."""
-        off = np.abs(self._logarithms[lengths] - np.log(expected)) / _STRETCH
+        off = np.abs(self._logarithms[lengths] - np.log(expected)) / self._stretch
         near = np.minimum(off, 1.0)
         cost: Samples = near * (off - near / 2)
         return cost
