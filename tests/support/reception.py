@@ -91,10 +91,10 @@ def said(call: Json) -> list[tuple[str, str]]:
     return [(m["role"], m["content"]) for m in messages if m["role"] != "system"]
 
 
-async def say_tones(call: Call, text: str, copies: int = 1) -> float:
+async def say_tones(call: Call, text: str) -> float:
     """Say a text that the vendor's recogniser can read; returns when the last packet left."""
     rate_hz = call.heard.rate_hz
-    return await call.say(tone_code.encode(text, rate_hz, copies=copies), rate_hz)
+    return await call.say(tone_code.encode(text, rate_hz), rate_hz)
 
 
 async def hear_tones(call: Call, text: str, after_s: float, timeout_s: float = 8.0) -> float:
