@@ -17,7 +17,7 @@ _FIRST_EMOJI = "\U0001f000"
 
 _AUTOLINK = re.compile(r"<(?:mailto:)?((?:https?://|[^<>\s@]+@)[^<>\s]+)>")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>|</?[A-Za-z][\w:-]*(?:\s[^<>]*=[^<>]*)?\Z")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>|</?[A-Za-z][\w:-]*(?:\s(?=[^<>=]*=)[^<>]*)?\Z")
 _FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*[\w+#.-]*[ \t]*$", re.MULTILINE)
 _LINK = re.compile(
     r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"]*\")?\)|\[\w*\])"
@@ -25,7 +25,7 @@ _LINK = re.compile(
 _LINK_END = re.compile(r"\]\([^()\s]*\)?")
 _CITATION = re.compile(r"\[\^?\d{1,3}\]|【[^】]*】")
 _ADDRESS = re.compile(r"\b(?:(?:https?|ftp)://(?:[^\s/@]*@)?(?:www\.)?|www\.)([^\s/?#:]+)(\S*)")
-_TABLE_RULE = re.compile(r"^[ \t|:+=-]*-{2,}[ \t|:+=-]*$|^[ \t]*(?:[*_=] ?){3,}$", re.MULTILINE)
+_TABLE_RULE = re.compile(r"^(?=[^\n]*--)[ \t|:+=-]+$|^[ \t]*(?:[*_=] ?){3,}$", re.MULTILINE)
 _LINE_START = re.compile(
     r"^[ \t]*(?:#{1,6}(?:[ \t]+|$)|(?:>[ \t]*)+|[-*+•◦▪‣·–](?:[ \t]+(?:\[[ xX]\][ \t]+)?|$))",
     re.MULTILINE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -111,6 +112,13 @@ def test_what_a_model_thinks_at_length_is_not_kept() -> None:
         assert splitter.push("<think>" if _ == 0 else "so. ") == []
     assert len(splitter._pending) < 1100
     assert splitter.push("</think>Right. Yes") == ["Right."]
+
+
+@pytest.mark.parametrize("text", ["-" * 3000 + "x", "<a " + "= " * 20_000 + "<"])
+def test_no_rule_or_tag_that_never_ends_keeps_other_calls_waiting(text: str) -> None:
+    began_s = process_time()
+    speakable(text)
+    assert process_time() - began_s < 2.0
 
 
 @given(st.text(alphabet="a1 <>[]()|*_`#~-!?.,&;:/\\\n=wh\"'", max_size=80))
