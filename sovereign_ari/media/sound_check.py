@@ -60,6 +60,11 @@ def _is_text(head: bytes) -> bool:
     return printable >= 0.95 * len(head)
 
 
+def may_be_mp3(head: bytes) -> bool:
+    """Whether it begins as a frame of MP3 does; only a second frame tells."""
+    return _mp3_frame_bytes(head) > 0
+
+
 def _is_mp3(head: bytes) -> bool:
     """Whether two headers of frames lie where the first says that the second does."""
     size = _mp3_frame_bytes(head)

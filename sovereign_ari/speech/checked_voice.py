@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
-from sovereign_ari.media.sound_check import HEAD_S, LEAST_S, what_it_is
+from sovereign_ari.media.sound_check import HEAD_S, LEAST_S, may_be_mp3, what_it_is
 from sovereign_ari.speech.base import TextToSpeech
 
 MOST_S, MOST_S_PER_LETTER = 10.0, 1.0
@@ -47,7 +47,7 @@ async def checked_audio(voice: TextToSpeech, text: str) -> AsyncGenerator[bytes,
 def _head_bytes(voice: TextToSpeech, head: bytes) -> int:
     """How much must be there to tell: more of what may be an MP3 file."""
     size = voice.audio.bytes_for(HEAD_S)
-    return max(size, _MP3_FRAMES_BYTES) if head[:1] == b"\xff" and head[1:2] >= b"\xe0" else size
+    return max(size, _MP3_FRAMES_BYTES) if may_be_mp3(head) else size
 
 
 def _look_at(voice: TextToSpeech, head: bytes) -> None:

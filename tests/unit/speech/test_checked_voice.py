@@ -153,6 +153,16 @@ def test_the_first_sound_waits_for_no_more_than_two_frames() -> None:
     assert PCM_24K.seconds(len(asyncio.run(first()))) == pytest.approx(0.04, abs=0.011)
 
 
+def test_silence_in_g711_is_not_waited_for_as_if_it_were_mp3() -> None:
+    async def first() -> bytes:
+        stream = checked_audio(Voice(b"\xff" * 8000, ULAW_8K, 160), SENTENCE)
+        chunk = await anext(stream)
+        await stream.aclose()
+        return chunk
+
+    assert ULAW_8K.seconds(len(asyncio.run(first()))) == pytest.approx(0.04)
+
+
 def test_a_voice_that_never_ends_is_ended() -> None:
     voice = Voice(vowel(2.0, 24000) * 50)
     assert PCM_24K.seconds(len(heard(voice))) == pytest.approx(10 + len(SENTENCE), abs=0.2)
