@@ -24,6 +24,8 @@ _CLAUSE_END = re.compile(r"[,;:](?=\s)")
 _NUMBER = re.compile(
     r"(?:(?:\A|\n)\s*\d{1,3}|\b(?:am|vom|zum|bis|der|dem|den|des) \d{1,2})\.\Z", re.IGNORECASE
 )  # of a list; of a day in German
+_LOOKED_THROUGH_CHARS = 1000  # for the end of a sentence: a longer one is cut anyway
+_LOOKED_BACK_CHARS = 40
 _HIDDEN_CHARS = 1000
 _HIDDEN = "think|thinking|reasoning|script|style"
 _HIDDEN_WHOLE = re.compile(rf"<({_HIDDEN})\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
@@ -90,10 +92,11 @@ class SentenceSplitter:
     def _cut(self) -> int | None:
         """Find where the first complete piece ends."""
         pending = self._shown
-        for match in _SENTENCE_END.finditer(pending):
-            before = pending[: match.end()]
-            if not (_ABBREVIATION.search(before) or _NUMBER.search(before)):
-                return match.end()
+        for match in _SENTENCE_END.finditer(pending, 0, _LOOKED_THROUGH_CHARS):
+            end = match.end()
+            span = max(0, end - _LOOKED_BACK_CHARS), end
+            if not (_ABBREVIATION.search(pending, *span) or _NUMBER.search(pending, *span)):
+                return end
         if self._first and len(pending) > CLAUSE_CHARS:
             clause = _CLAUSE_END.search(pending, CLAUSE_CHARS // 3)
             if clause is not None:

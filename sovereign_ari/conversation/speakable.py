@@ -23,7 +23,7 @@ _LINK = re.compile(
     r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"]*\")?\)|\[\w*\])"
 )
 _LINK_END = re.compile(r"\]\([^()\s]*\)?")
-_CITATION = re.compile(r"\[\^?\d{1,3}\]|【[^】]*】")
+_CITATION = re.compile(r"\[\^?\d{1,3}\]|【[^【】]*】")
 _ADDRESS = re.compile(r"\b(?:(?:https?|ftp)://(?:[^\s/@]*@)?(?:www\.)?|www\.)([^\s/?#:]+)(\S*)")
 _TABLE_RULE = re.compile(r"^(?=[^\n]*--)[ \t|:+=-]+$|^[ \t]*(?:[*_=] ?){3,}$", re.MULTILINE)
 _LINE_START = re.compile(

@@ -121,6 +121,14 @@ def test_no_rule_or_tag_that_never_ends_keeps_other_calls_waiting(text: str) -> 
     assert process_time() - began_s < 2.0
 
 
+def test_abbreviations_without_end_keep_no_other_call_waiting() -> None:
+    began_s = process_time()
+    pieces = pieces_of("Dr. " * 5000)
+    assert process_time() - began_s < 2.0
+    assert " ".join(pieces).split() == ["Dr."] * 5000
+    assert max(map(len, pieces)) <= LONGEST_CHARS
+
+
 @given(st.text(alphabet="a1 <>[]()|*_`#~-!?.,&;:/\\\n=wh\"'", max_size=80))
 def test_no_markup_takes_long_or_leaves_two_spaces(text: str) -> None:
     assert "  " not in speakable(text)
