@@ -327,9 +327,11 @@ class Dialogue:
         self._mouth.resume()
 
     def _close(self, line: str | Aside | None, reason: EndReason) -> None:
-        """Stop talking, say a last line, if there is one, and end."""
+        """Stop talking, say a last line, if there is one and he can hear it, and end."""
         if self._closing:
             return
+        if self.quiet.clock.held:
+            line = None
         self._agent.cut()
         self._closing = True
         self._agent.keep_unanswered(self._turns.take_text())
@@ -357,5 +359,6 @@ class Dialogue:
 
     def _finish(self, ending: Ending) -> None:
         assert self._over is not None
+        self._closing = True  # what comes until `run` goes on is not answered any more
         if not self._over.done():
             self._over.set_result(ending)

@@ -65,6 +65,7 @@ class SilenceClock:
 
     Attributes:
         deaf: Whether our own detection has replaced the PBX's.
+        held: Whether the far end has us on hold.
     """
 
     def __init__(self, plan: SilencePlan | None, limit_s: float | None, now_s: float) -> None:
@@ -75,7 +76,7 @@ class SilenceClock:
         self._understood_s = now_s
         self._talk_since_s: float | None = None
         self._voice_since_s: float | None = None
-        self._held = False
+        self.held = False
         self._pbx_has_heard = False
         self.deaf = False
 
@@ -105,7 +106,7 @@ class SilenceClock:
 
     def hold(self, on: bool) -> None:
         """Note that the far end put us on hold, or took us back."""
-        self._held = on
+        self.held = on
 
     def tick(self, now_s: float, *, busy: bool, speaking: bool) -> SilenceDecision | None:
         """Let time pass; to be called a few times a second.
@@ -120,7 +121,7 @@ class SilenceClock:
         elif self._voice_since_s is None:
             self._voice_since_s = now_s
         sounds = self._caller_sounds(now_s, speaking)
-        if busy or self._held:
+        if busy or self.held:
             self._quiet_since_s = now_s
             return None
         return None if sounds else self._due(now_s)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
 from sovereign_ari.conversation.terms import Ending
+from sovereign_ari.domain.agent import SilencePlan
 from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
 from sovereign_ari.domain.records import EndReason
-from sovereign_ari.speech.base import Message, Token
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.speech.base import Message, SpeechStream, Token
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt, hang_up_call
 from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
 
@@ -307,3 +311,45 @@ def test_signs_without_a_sound_are_no_line() -> None:
     it, ending = converse(told(Say("***", end_after=False), EndCall("...")))
     assert ending == ENDED
     assert it.tts.said == ["Hello there."]
+
+
+def test_a_call_on_hold_ends_without_words_that_nobody_would_hear() -> None:
+    async def caller(it: Scene) -> None:
+        await it.quiet(1500)
+        it.dialogue.quiet.clock.hold(True)
+        it.mouth.pause()
+        assert it.dialogue.control(EndCall("Goodbye."))
+        await it.quiet(200)
+
+    it, ending = converse(caller)
+    assert ending == ENDED
+    assert heard(it) == ["Hello there."]
+
+
+def test_nothing_is_said_behind_a_goodbye_while_the_recogniser_is_let_go() -> None:
+    class SlowToLeave(ScriptedStt):
+        @asynccontextmanager
+        async def open(self, audio: AudioFormat) -> AsyncIterator[SpeechStream]:
+            async with super().open(audio) as stream:
+                try:
+                    yield stream
+                finally:
+                    await asyncio.sleep(1.0)
+
+    async def caller(it: Scene) -> None:
+        while not it.mouth.queued_s:
+            await it.quiet(20)
+        while it.mouth.queued_s:
+            await it.quiet(20)
+        await it.quiet(100)
+        assert not it.dialogue.control(Say("One more thing.", end_after=False))
+        await it.quiet(2000)
+
+    leaving = replace(
+        ASSISTANT,
+        first_message=None,
+        silence=SilencePlan(first_check_s=1.0, max_attempts=0, final_message="Farewell."),
+    )
+    it, ending = converse(caller, lambda: Scene(assistant=leaving, stt=SlowToLeave()))
+    assert ending == Ending(EndReason.SILENCE_TIMEOUT)
+    assert heard(it) == ["Farewell."]
