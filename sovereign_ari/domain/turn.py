@@ -23,6 +23,7 @@ television. `interruption_min_duration_s` is the speech that the words must have
 
 A backchannel leaves no turn, but where it meets the agent's last words it is an answer, and a turn
 when the agent has ended. While the agent is silent the same word is a turn like any other.
+Words that cut the agent are answered even when the recogniser takes them back: nobody else speaks.
 
 Times are seconds on any monotonic clock.
 """
@@ -104,6 +105,7 @@ class TurnTaker:
         self._agent_active = False
         self._paused = False
         self._murmur: _Murmur | None = None
+        self._cut_by = ""  # the words that cut the agent, until somebody speaks again
         self._read = ("", 0)  # a text, and how many of its words are no backchannels
         self._now_s = now_s
         self.resumed_after = ""
@@ -134,6 +136,7 @@ class TurnTaker:
         """Note that a reply is being prepared or spoken."""
         self._agent_active = True
         self._murmur = None
+        self._cut_by = ""
         self._anticipation.begin_turn()
 
     def agent_ended(self, *, cut: bool = False) -> None:
@@ -189,6 +192,7 @@ class TurnTaker:
             decisions.append(Decision.PAUSE)
         if interrupts:
             self._agent_active = self._paused = False
+            self._cut_by = caller.text
             decisions.append(Decision.INTERRUPT)
         elif reason := self._harmless(now_s):
             decisions += self._resume(reason, now_s)
@@ -258,19 +262,24 @@ class TurnTaker:
             if silence_s >= self._endpointing.delay_s(caller, now_s):
                 return [self._end_turn()]
         elif silence_s >= self._settings.endpointing_min_delay_s and caller.flushes_out == 0:
-            caller.forget()  # a noise
+            return self._end_without_words()
         return self._anticipate(now_s)
 
     def _end_in_noise(self) -> list[Outcome]:
         text = self._caller.text
         self._caller.ignore_noise()
-        if text:
+        return [self._end_turn()] if text else self._end_without_words()
+
+    def _end_without_words(self) -> list[Outcome]:
+        """Forget a noise; but when words cut the agent and were taken back, answer those."""
+        if self._cut_by:
             return [self._end_turn()]
         self._caller.forget()
         return self._retract()
 
     def _end_turn(self) -> EndTurn:
-        turn = EndTurn(self._caller.text, self._caller.stopped_s)
+        turn = EndTurn(self._caller.text or self._cut_by, self._caller.stopped_s)
+        self._cut_by = ""
         self._caller.disregard_answers()
         self._anticipation.begin_turn()
         self._caller.forget()

@@ -147,3 +147,10 @@ def test_min_words_holds_the_cut_back_but_not_the_pause() -> None:
     assert Decision.INTERRUPT not in scene.kinds()
     scene.words("hold on", flushed=False)
     assert scene.kinds()[-1] is Decision.INTERRUPT
+
+
+def test_words_that_cut_the_agent_are_answered_although_they_are_taken_back() -> None:
+    it = Scene().agent_speaks().quiet(400).speak(700).words("wait", final=False, flushed=False)
+    it.speak(200).quiet(300).words("").quiet(3000)
+    assert Decision.INTERRUPT in [outcome for _, outcome in it.log]
+    assert [o.text for _, o in it.log if isinstance(o, EndTurn)] == ["wait"]
