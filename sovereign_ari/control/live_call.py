@@ -47,7 +47,6 @@ from sovereign_ari.wire.media_leg import MediaLeg
 
 MEDIA_ENTERS_WITHIN_S = 2.0
 ANSWERED_WITHIN_S = 10.0  # the dialplan's own answer takes milliseconds; its event may be lost
-LAST_WORD_S = 20.0  # the PBX allows this much after the longest call, for a goodbye
 
 log = logging.getLogger(__name__)
 
