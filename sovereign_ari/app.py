@@ -24,7 +24,7 @@ from api.parts import Parts
 from db.commands import open_box
 from db.journal import write_entries
 from db.pool import UNAVAILABLE, close_pool, create_pool
-from sovereign_ari import __version__, log
+from sovereign_ari import __version__, garbage, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.call_request import IntegratorRequests, Rules
 from sovereign_ari.call_tools import call_tools
@@ -122,18 +122,18 @@ async def run_controller(settings: Settings) -> None:
         _watch(metrics, controller, writer, pacer, events)
         await _serve_health(stack, settings, metrics, events)
         async with asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(controller.run(), name="controller"),
-                group.create_task(events.run(), name="ari-events"),
-                group.create_task(measure_loop_lag(metrics.loop_lag_s.observe), name="loop-lag"),
-                group.create_task(
-                    serve_commands(lambda: open_box(pool, settings.ari_app), controller.control),
-                    name="commands",
+            works = {
+                "controller": controller.run(),
+                "ari-events": events.run(),
+                "loop-lag": measure_loop_lag(metrics.loop_lag_s.observe),
+                "commands": serve_commands(
+                    lambda: open_box(pool, settings.ari_app), controller.control
                 ),
-                group.create_task(
-                    beat(pool, ari, settings.ari_app, controller.call_ids), name="heartbeat"
-                ),
-            ]
+                "heartbeat": beat(pool, ari, settings.ari_app, controller.call_ids),
+                "garbage": garbage.look_when_idle(lambda: len(controller.calls)),
+            }
+            background = [group.create_task(work, name=name) for name, work in works.items()]
+            garbage.set_aside()
             writing = group.create_task(writer.run(), name="journal")
             await stop.wait()
             await controller.drain(settings.drain_timeout_s)
@@ -226,6 +226,7 @@ async def run_api(settings: Settings) -> None:
         parts = replace(parts, chat_model=RegistryChatModel(registry))
         application = build_app(parts)
         await _serve(stack, application, settings.bind, settings.api_port)
+        garbage.set_aside()
         await stop.wait()
 
 

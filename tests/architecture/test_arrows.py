@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     _V: {_E, _D, _M, _S},
     _T: {_E, _D, _M, _W},
     _C: {_E, _D, _M, _W, _T, _V, "structlog"},
+    f"{_A}.garbage": set(),
     f"{_A}.vault": {_E, "cryptography"},
     f"{_A}.outgoing": {_E, "aiohttp", "anyio", "cryptography", "httpx", "httpcore", "idna", "mcp"},
     f"{_A}.importers": set(),
