@@ -10,7 +10,8 @@ may help, then to the next - and hears what was kept, as fast as it takes it:
 
 so no word is lost, none comes twice, and each flush is answered exactly once. Words that were
 shown but not final may change meanwhile. The vendor that took over stays for the rest of the call.
-Where there is no other, words that a vendor has shown, and never makes final, stand in the end.
+Where there is no other, words that a vendor has shown, and never makes final, stand in the end,
+and a session that swallows a flush is replaced by another of the same vendor, once.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class ListeningLimits:
         send_s: Longest wait for a vendor that does not read.
         answer_s: From a flush to its transcript, while another vendor may be asked.
         last_answer_s: The same of the last vendor.
-        repeat_factor: What is added to the last two for each second of speech that is heard again.
+        lone_answer_s: The same where there is only one, who is asked twice.
+        repeat_factor: What is added to the last three for each second that is heard again.
         kept_s: Audio kept for another connection; older audio is lost.
         last_pauses_s: Before each further connection to the last vendor: a caller hears nothing of
             them, and the network may be back by then.
@@ -53,6 +55,7 @@ class ListeningLimits:
     send_s: float = 3.0
     answer_s: float = 3.0
     last_answer_s: float = 5.0
+    lone_answer_s: float = 2.5
     repeat_factor: float = 0.3
     kept_s: float = 30.0
     last_pauses_s: Sequence[float] = (0.0, 0.5, 1.5)
@@ -134,6 +137,7 @@ class _Listening:
         self._out: deque[Transcript] = deque()
         self._news = asyncio.Event()
         self._failure: ProviderError | None = None
+        self._swallowed = False  # whether a session ended without an answer, and none came since
         self._closed = False
 
     def close(self) -> None:
@@ -197,8 +201,10 @@ class _Listening:
         """
         limits = self._limits
         line.answer_s = limits.last_answer_s if last else limits.answer_s
+        if self._owner.is_alone:
+            line.answer_s = limits.lone_answer_s
         line.slack_s = limits.repeat_factor * self._unheard.kept_s
-        connect_s = limits.last_connect_s if last else limits.connect_s
+        connect_s = limits.last_connect_s if last and not self._swallowed else limits.connect_s
         try:
             async with asyncio.timeout(connect_s) as line.patience:
                 try:
@@ -210,13 +216,14 @@ class _Listening:
                     line.patience = None
         except TimeoutError:
             if line.fault is None and self._owner.is_alone:
-                self._hand_out(line.settle_shown())
+                self._take(line, line.settle_shown())
             raise line.fault or self._silence_of(line) from None
         raise ProviderUnavailable(f"{line.candidate.label} ended the recognition")
 
     def _silence_of(self, line: Line) -> ProviderError:
         label = line.candidate.label
-        if line.answered and self._owner.is_alone:  # another connection may do better
+        if line.begun and self._owner.is_alone and not self._swallowed:
+            self._swallowed = True  # another connection may do better, but not a third
             return ProviderUnavailable(f"{label} did not answer in time")
         return TooSlow(f"{label} did not {'answer' if line.begun else 'open'} in time")
 
@@ -254,9 +261,13 @@ class _Listening:
         line.end(error)
 
     def _on(self, line: Line, transcript: Transcript) -> None:
-        self._hand_out(line.take(transcript))
-        if line.answered:
+        self._take(line, line.take(transcript))
+        if line.answered and not self._owner.is_alone:
             line.answer_s = self._limits.answer_s
+
+    def _take(self, line: Line, transcript: Transcript | None) -> None:
+        self._swallowed = self._swallowed and not line.answered
+        self._hand_out(transcript)
 
     def _hand_out(self, transcript: Transcript | None) -> None:
         if transcript is None:

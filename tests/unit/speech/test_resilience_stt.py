@@ -239,12 +239,34 @@ def test_a_lonely_one_that_stops_answering_gets_another_connection() -> None:
     assert it.noted == ["retry ear/a ear/a"]
 
 
-def test_a_lonely_one_that_never_answers_is_given_up() -> None:
+def test_a_lonely_one_whose_first_session_swallows_a_flush_hears_it_all_again() -> None:
+    async def caller(it: Caller) -> None:
+        began_s = asyncio.get_running_loop().time()
+        assert await it.ask("one", "two") == ["one", "two"]
+        assert 2.5 < asyncio.get_running_loop().time() - began_s < 3
+        assert await it.ask("three") == ["three"]
+
+    it = call(caller, lambda: Caller(ScriptedEar(Life(deaf_after=0), Life())))
+    assert it.noted == ["retry ear/a ear/a"]
+    assert it.ears[0].asked == 2
+
+
+def test_a_lonely_one_that_swallows_every_other_flush_loses_no_call() -> None:
+    async def caller(it: Caller) -> None:
+        for words in (["one"], ["two", "three"], ["four"], ["five"], ["six"], ["seven"]):
+            assert await it.ask(*words) == words
+
+    it = call(caller, lambda: Caller(ScriptedEar(Life(deaf_after=1))))
+    assert it.noted == ["retry ear/a ear/a"] * 5
+
+
+def test_a_lonely_one_that_answers_neither_time_is_given_up() -> None:
     async def caller(it: Caller) -> None:
         await it.say("one")
         await it.flush()
         await asyncio.sleep(20)
         assert 5 < it.failed_s < 5.5
+        assert (it.noted, it.ears[0].asked) == (["retry ear/a ear/a"], 2)
         with pytest.raises(ProviderUnavailable, match="in time"):
             await it.say("two")
 
