@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any, cast
 
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
@@ -66,7 +66,7 @@ class Attempt:
         """The fault of one whose deadline has passed."""
         return TooSlow(f"{self.label} wrote nothing for {round(self._wait_s, 1):g} s")
 
-    async def rest(self, pause_s: float) -> AsyncIterator[ReplyPart]:
+    async def rest(self, pause_s: float) -> AsyncGenerator[ReplyPart, None]:
         """Stream it from its beginning, once that has come.
 
         Args:

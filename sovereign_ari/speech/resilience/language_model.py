@@ -10,7 +10,8 @@ What happens to one reply:
 * No token for longer than a caller can wait: the next fall-back.
 * A fault in the middle: what was said is said. Whoever is asked next is told what that was, and to
   go on behind the last word, so that the caller hears one reply.
-* A fault behind a tool call: the reply is over, for the model is asked again with its result.
+* A fault behind a tool call: the reply is over, for the model is asked again with its result. It
+  is noted, and counts as one.
 * All have failed: the primary's fault is raised, and the dialogue apologises.
 """
 
@@ -88,9 +89,10 @@ class ResilientLanguageModel:
                     if text := seam.end():
                         yield Token(text)
                 except ProviderError as error:
-                    if called:
-                        return
                     await search.lose(attempt, error)
+                    if called:
+                        self._notes.retry(attempt.label, error, search.quiet_s)
+                        return
                 else:
                     return
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from sovereign_ari.errors import ProviderError
@@ -70,6 +71,11 @@ class Search:
         self._wasted = 0
         self._quiet_since_s = self._clock()
 
+    @property
+    def quiet_s(self) -> float:
+        """How long nothing has come."""
+        return self._clock() - self._quiet_since_s
+
     async def begin(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Attempt:
         """Ask until somebody begins to answer.
 
@@ -101,13 +107,14 @@ class Search:
         Raises:
             ProviderError: When it breaks off; `lose` it then, to `begin` again.
         """
-        async for part in attempt.rest(self._deadlines.next_s):
-            self._quiet_since_s = self._clock()
-            if isinstance(part, Usage):
-                prompts = part.input_tokens * (1 + self._wasted)
-                yield Usage(prompts, part.output_tokens)
-            else:
-                yield part
+        async with aclosing(attempt.rest(self._deadlines.next_s)) as parts:
+            async for part in parts:
+                self._quiet_since_s = self._clock()
+                if isinstance(part, Usage):
+                    prompts = part.input_tokens * (1 + self._wasted)
+                    yield Usage(prompts, part.output_tokens)
+                else:
+                    yield part
 
     async def lose(self, attempt: Attempt, error: ProviderError) -> None:
         """Note the fault of an attempt, and end it."""
@@ -144,7 +151,7 @@ class Search:
         if self._latest is None:
             return self._next_in_turn() or self._primary
         attempt, error = self._latest
-        quiet_s = self._clock() - self._quiet_since_s
+        quiet_s = self.quiet_s
         if quiet_s < self._deadlines.give_up_s:
             same, label = attempt.candidate, attempt.label
             if _may_pass(error) and same not in self._retried and not self._is_passed_over(same):

@@ -292,6 +292,21 @@ def test_a_fault_behind_a_tool_call_is_the_end_of_the_reply() -> None:
     it = play(Stage(model))
     assert [part for _, part in it.parts] == [Token("A moment."), call]
     assert len(model.asked) == 1
+    ((what, facts),) = it.notes
+    assert (what, facts["from"], facts["to"]) == ("provider_retry", "a", "a")
+    assert (facts["code"], facts["message"]) == (DOWN.code, str(DOWN))
+
+
+def test_faults_behind_tool_calls_open_the_circuit_like_any_other() -> None:
+    stage = Stage(Model("a", [ToolCall("1", "look", "{}"), DOWN]), Model("b", ["Yes."]))
+
+    async def act(it: Stage) -> None:
+        for _ in range(3):
+            await it.ask()
+        assert it.state() is State.OPEN
+        await it.ask()
+
+    assert play(stage, act).text == "Yes."
 
 
 # A second request beside the first.
