@@ -11,8 +11,8 @@ what becomes of it, so that the caller never sits in silence:
                                     `pieces.MOST_CHARS`; never read much further than spoken
     a tool that there is not        the model is told so, and speaks about it
     arguments that do not fit       likewise, with what is wrong
-    tools without end               after `TOOL_ROUNDS` it must answer without; if it does not, it
-                                    has failed, and the dialogue apologises
+    tools without end               after `TOOL_ROUNDS` asked once more, without tools; then
+                                    `NO_WORDS` is said, and the call goes on
     a break in the middle           the model has failed once the resilience has
 """
 
@@ -28,7 +28,6 @@ from sovereign_ari.conversation.pieces import Pieces
 from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
-from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.speech.base import (
     LanguageModel,
     Message,
@@ -149,7 +148,7 @@ class Thinker:
         without tools; when it says nothing then either, we say that we did not understand.
 
         Raises:
-            ProviderError: If the model fails, or calls tools for ever.
+            ProviderError: If the model fails.
         """
         for _ in range(TOOL_ROUNDS):
             calls: list[ToolCall] = []
@@ -199,8 +198,6 @@ class Thinker:
                     yield piece
             if said:
                 return
-        if len(thought.rounds) >= TOOL_ROUNDS:
-            raise ProviderUnavailable(f"{self.label} called tools {TOOL_ROUNDS} times in a row")
         thought.add_line(self._no_words)
         self._note_piece(thought)
         yield self._no_words

@@ -234,14 +234,18 @@ def test_tools_without_end_are_ended_and_the_model_must_answer() -> None:
     assert ending is None
 
 
-def test_tools_without_end_and_no_answer_end_with_an_apology() -> None:
+@pytest.mark.parametrize("defiant", [False, True], ids=["nothing", "one more tool"])
+def test_tools_without_end_and_no_answer_are_spoken_for_and_the_call_goes_on(
+    defiant: bool,
+) -> None:
     def answer(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Sequence[Step]:
-        return [ToolCall("1", "look", '{"place": "here"}')] if tools else []
+        return [ToolCall("1", "look", '{"place": "here"}')] if tools or defiant else []
 
     it, ending = ask(answer)
-    assert it.tts.said[-1] == APOLOGY
-    assert ending is not None
-    assert ending.reason is EndReason.PROVIDER_ERROR
+    assert it.reply.heard_text == NO_WORDS
+    assert it.reply.error is None
+    assert it.box.ran == TOOL_ROUNDS
+    assert ending is None
 
 
 FAULTS = {
