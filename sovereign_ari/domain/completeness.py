@@ -18,6 +18,9 @@ from sovereign_ari.domain.short_answers import is_short_answer
 from sovereign_ari.domain.spoken import words_of
 from sovereign_ari.domain.unfinished import breaks_off, trails_off
 
+LAST_CHARS = 200
+"""Whether something is over stands at its end, and nobody bounds what a recogniser writes."""
+
 
 class Standing(Enum):
     """How complete a turn is, by its words."""
@@ -43,6 +46,7 @@ def standing_of(
         expected: What the agent asked for.
         language: ISO 639-1 of the caller's words, None when it is not known.
     """
+    text = text[-LAST_CHARS:]
     words = words_of(text)
     if is_dictating(text, expected, language):
         return Standing.DICTATING

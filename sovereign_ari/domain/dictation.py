@@ -4,20 +4,22 @@ Whoever reads out a telephone number pauses between its groups, for longer than 
 has finished. So a number that grows digit by digit, and letters that stand alone, are taken for
 unfinished, unless they are as many as were asked for, or a telephone number that may exist.
 
-A plain number ("twelve", "table for 4", "half past 3", "1985", "EUR 12.50") is no dictation.
+A plain number ("twelve", "table for 4", "half past 3", "in 1985", "EUR 12.50") is no dictation,
+unless it is called a number or a code, or is all that was said: see `domain/codes.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
 import phonenumbers
 
+from sovereign_ari.domain.codes import code_goes_on
 from sovereign_ari.domain.expectation import Expected
+from sovereign_ari.domain.numerals import Group, group_of
 from sovereign_ari.domain.spoken import words_of
 
 REGIONS = {"nl": ("NL", "BE"), "de": ("DE", "AT", "CH"), "en": ("GB", "US")}
@@ -26,54 +28,6 @@ REGIONS = {"nl": ("NL", "BE"), "de": ("DE", "AT", "CH"), "en": ("GB", "US")}
 FEWEST_PHONE_DIGITS = 10
 MOST_PHONE_DIGITS = 15  # E.164
 
-_UNITS = (
-    ("zero", "nul", "null", "oh", "o"),
-    ("one", "een", "eins", "ein"),
-    ("two", "twee", "zwei", "zwo"),
-    ("three", "drie", "drei"),
-    ("four", "vier"),
-    ("five", "vijf", "funf"),
-    ("six", "zes", "sechs"),
-    ("seven", "zeven", "sieben"),
-    ("eight", "acht"),
-    ("nine", "negen", "neun"),
-)
-_DIGITS = {name: str(digit) for digit, names in enumerate(_UNITS) for name in names}
-_TEENS = (
-    ("ten", "tien", "zehn"),
-    ("eleven", "elf"),
-    ("twelve", "twaalf", "zwolf"),
-    ("thirteen", "dertien", "dreizehn"),
-    ("fourteen", "veertien", "vierzehn"),
-    ("fifteen", "vijftien", "funfzehn"),
-    ("sixteen", "zestien", "sechzehn"),
-    ("seventeen", "zeventien", "siebzehn"),
-    ("eighteen", "achttien", "achtzehn"),
-    ("nineteen", "negentien", "neunzehn"),
-)
-_TENS = (
-    ("twenty", "twintig", "zwanzig"),
-    ("thirty", "dertig", "dreissig"),
-    ("forty", "veertig", "vierzig"),
-    ("fifty", "vijftig", "funfzig"),
-    ("sixty", "zestig", "sechzig"),
-    ("seventy", "zeventig", "siebzig"),
-    ("eighty", "tachtig", "achtzig"),
-    ("ninety", "negentig", "neunzig"),
-)
-_TWO_DIGITS = {
-    name: str(number)
-    for first, rows, step in ((10, _TEENS, 1), (20, _TENS, 10))
-    for number, names in zip(range(first, first + step * len(rows), step), rows, strict=True)
-    for name in names
-} | {
-    f"{unit}{link}{ten}": f"{tens + 2}{digit}"  # "vierendertig", "vierunddreissig"
-    for tens, names in enumerate(_TENS)
-    for link, ten in (("en", names[1]), ("und", names[2]))
-    for digit, units in enumerate(_UNITS)
-    for unit in units
-    if digit
-}
 _DOUBLE = frozenset({"double", "dubbel", "dubbele", "doppel", "doppelt"})
 _PLAIN = re.compile(
     r"\d+[:h]\d+"  # a time
@@ -88,22 +42,16 @@ _NATO = frozenset(
     "november oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee "
     "zulu".split()
 )
-_BY_NAME = re.compile(r"\b([a-z]) (?:for|as in|as|wie|van|von)(?: in)? (\w+)$")
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Digits said in one go.
-
-    Attributes:
-        digits: They.
-        single: Whether it is one digit, said or written by itself.
-        numeral: Whether it is written in digits.
-    """
-
-    digits: str
-    single: bool
-    numeral: bool = False
+_ALPHABET = _NATO | frozenset(
+    "anton bernhard berta casar cornelis dirk dora eduard emil ferdinand friedrich gerard gustav "
+    "heinrich hendrik ida izaak jan johan julius karel kaufmann konrad lodewijk ludwig maria "
+    "martha nico nordpol otto paula pieter quelle quirinus richard rudolf samuel siegfried simon "
+    "theodor teunis ulrich utrecht viktor wilhelm willem xantippe xanthippe ypsilon zaandam "
+    "zacharias zeppelin".split()
+)
+_BY_NAME = re.compile(r"\b([a-z]) (?:for|as in|as|wie|van|von)(?: in)? (\w+)(?: [a-z])?$")
+_NAMED_ONLY = re.compile(r"(as in|van|wie|von|for) (\w+)(?: [a-z])?")
+_NAMES = re.compile(r"\b(?:name is|naam is|name ist|heet|heisse|called)$")
 
 
 def is_dictating(text: str, expected: Expected, language: str | None) -> bool:
@@ -117,23 +65,27 @@ def is_dictating(text: str, expected: Expected, language: str | None) -> bool:
     words = words_of(_PLAIN.sub(" amount ", text))
     groups = _groups(words)
     digits = "".join(group.digits for group in groups)
+    code = code_goes_on(text, expected)
     if digits:
         plus = re.search(r"\+\s*\d", text) is not None or "plus" in words
-        if not (plus or _is_dictation(groups) or expected.wants_more(digits)):
-            return False
-        return not _is_complete(digits, expected, language, plus=plus)
-    return _is_spelling(words, expected)
+        if plus:
+            return not _is_complete(digits, expected, language, plus=True)
+        if _is_dictation(groups) or expected.wants_more(digits):
+            whole = _is_complete(digits, expected, language, plus=False)
+            return not whole and code is not False
+        return code is True and not _is_date(groups)
+    return code is True or _is_spelling(words, expected)
 
 
-def _groups(words: Sequence[str]) -> list[_Group]:
+def _groups(words: Sequence[str]) -> list[Group]:
     """The digits at the end, as they were grouped."""
-    groups: list[_Group] = []
+    groups: list[Group] = []
     for word in reversed(words):
         if word in _DOUBLE and groups and groups[0].single:
             groups.insert(0, groups[0])
-        elif (group := _group(word)) is not None:
+        elif (group := group_of(word)) is not None:
             if word.endswith("ty") and groups and groups[0].single and groups[0].digits != "0":
-                groups[0] = _Group(
+                groups[0] = Group(
                     group.digits[0] + groups[0].digits, single=False
                 )  # "thirty four"
             else:
@@ -145,17 +97,7 @@ def _groups(words: Sequence[str]) -> list[_Group]:
     return groups
 
 
-def _group(word: str) -> _Group | None:
-    if word.isdecimal():
-        return _Group(word, single=len(word) == 1, numeral=True)
-    if word in _DIGITS:
-        return _Group(_DIGITS[word], single=True)
-    if word in _TWO_DIGITS:
-        return _Group(_TWO_DIGITS[word], single=False)
-    return None
-
-
-def _is_dictation(groups: Sequence[_Group]) -> bool:
+def _is_dictation(groups: Sequence[Group]) -> bool:
     digits = "".join(group.digits for group in groups)
     if len(digits) < 2:
         return False
@@ -169,7 +111,7 @@ def _is_dictation(groups: Sequence[_Group]) -> bool:
     return len(many) > 2 or any(len(group.digits) > 4 for group in groups) or _in_pairs(groups)
 
 
-def _is_date(groups: Sequence[_Group]) -> bool:
+def _is_date(groups: Sequence[Group]) -> bool:
     """Whether it ends with a year, and a day and a month at most stand before it."""
     *before, last = groups
     if not 1 <= len(before) <= 2 or not re.fullmatch(r"(?:19|20)\d\d", last.digits):
@@ -177,7 +119,7 @@ def _is_date(groups: Sequence[_Group]) -> bool:
     return all(len(group.digits) <= 2 and int(group.digits) <= 31 for group in before)
 
 
-def _in_pairs(groups: Sequence[_Group]) -> bool:
+def _in_pairs(groups: Sequence[Group]) -> bool:
     """Whether numerals of two digits and more follow each other: "12 34" but not "3 30"."""
     return any(
         len(one.digits) > 1 and len(other.digits) > 1 and one.numeral and other.numeral
@@ -215,10 +157,15 @@ def _is_spelling(words: Sequence[str], expected: Expected) -> bool:
     spelled = "".join(words[at:])
     if at and len(spelled) == 1 and words[at - 1] in _DOUBLE:
         return True
-    if len(spelled) > 1 or (spelled and (at == 0 or expected.spelling)):
+    begun = at == 0 or expected.spelling or _NAMES.search(" ".join(words[:at]))
+    if len(spelled) > 1 or (spelled and begun):
         # A word that was said before it was spelled is complete when it is spelled.
         return spelled not in words[:at] and spelled not in _NOT_SPELLED
-    named = _BY_NAME.search(" ".join(words))
+    said = " ".join(words)
+    named = _BY_NAME.search(said)
     if named is not None and named[2].startswith(named[1]):
+        return True
+    only = _NAMED_ONLY.fullmatch(said)  # the letter was said before a pause
+    if only is not None and (only[1] == "as in" or only[2] in _ALPHABET):
         return True
     return len(words) > 1 and words[-1] in _NATO and words[-2] in _NATO

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sovereign_ari.domain.spoken import words_of
+
 LAST_CHARS = 240
 """A question stands at the end of what the agent said."""
 
@@ -37,6 +39,27 @@ _PHONE = re.compile(
 )
 _SPELL = re.compile(r"\bspell|\bspel(?:len|t)?\b|buchstabier", re.IGNORECASE)
 
+IDENTIFIER = re.compile(
+    r"\w*(?:numbers?|nummers?|nummern|codes?|kennung|zeichen)|(?!an)\w*zahl|nr|zip|iban|bic|"
+    r"accounts?|order|customer|reference|ref|pin|extension|ext|policy|birthday|birth|dob|serial|id|"
+    r"invoice|passport|plate|phone|password|kenteken|rekening|klant|bestelling|polis|referentie|"
+    r"verjaardag|geboortedatum|toestel|dossier|factuur|wachtwoord|paspoort|konto|plz|geburtstag|"
+    r"geburtsdatum|durchwahl|referenz|rechnung|police|passwort"
+)
+"""A word that names something that is read out; in lower case, without accents."""
+
+_POSTCODE = re.compile(r"post ?code|postal code|\bzip|postleitzahl|\bplz\b", re.IGNORECASE)
+_QUANTITY = re.compile(
+    r"\bhow (?:many|much|old|long|late|far|often|big)|\bwhat (?:time|year|day|age|size|date)"
+    r"|\bnumber of\b|\bwhen\b|\bwhich (?:day|floor|room|size|year|option|month)"
+    r"|\bhoe ?veel|\bhoe (?:laat|oud|lang|vaak|groot|ver)|\bwanneer|\bwelke? (?:dag|maat|datum)"
+    r"|\baantal|\bwelk jaar|\bwie ?viele?|\bwie (?:alt|lang|spat|spät|oft|gro(?:ss|ß)|weit)|\bwann"
+    r"|\banzahl|\bwelche[nrms]? (?:tag|uhrzeit|datum|grö(?:ss|ß)e|jahr)|\bbetween\b|\btussen\b"
+    r"|\bzwischen\b|\bscale\b",
+    re.IGNORECASE,
+)
+_QUESTION = re.compile(r"[^.?!]+\?")
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -46,11 +69,17 @@ class Expected:
         digits: So many digits, None when nobody knows.
         phone: A telephone number.
         spelling: Letters one by one.
+        identifier: A number or a code that is read out, of whatever length.
+        postcode: One that is a postcode.
+        quantity: How many, how old, what time: a number that is said in one go.
     """
 
     digits: int | None = None
     phone: bool = False
     spelling: bool = False
+    identifier: bool = False
+    postcode: bool = False
+    quantity: bool = False
 
     def wants_more(self, digits: str) -> bool:
         """Whether these are too few, however they were said."""
@@ -65,10 +94,24 @@ NOTHING = Expected()
 def expected_after(said: str) -> Expected:
     """Read it from what the agent said last."""
     said = said[-LAST_CHARS:]
+    asked = _asked(said)
     count = _COUNT.search(said)
     if count is not None:
         named = count[1].lower()
-        return Expected(digits=int(named) if named.isdigit() else _COUNTS[named])
+        digits = int(named) if named.isdigit() else _COUNTS[named]
+        return Expected(digits=digits, identifier=True)
+    quantity = _QUANTITY.search(asked) is not None
     return Expected(
-        phone=_PHONE.search(said) is not None, spelling=_SPELL.search(said) is not None
+        phone=_PHONE.search(said) is not None,
+        spelling=_SPELL.search(said) is not None,
+        identifier=not quantity and any(map(IDENTIFIER.fullmatch, words_of(asked))),
+        postcode=not quantity and _POSTCODE.search(asked) is not None,
+        quantity=quantity,
     )
+
+
+def _asked(said: str) -> str:
+    """The last question; the last sentence when there is none."""
+    questions = _QUESTION.findall(said)
+    sentences = [one for one in re.split(r"[.?!]", said) if one.strip()]
+    return (questions or sentences or [""])[-1]

@@ -44,9 +44,16 @@ _WORDS: Mapping[str, Phrases] = {
         "nach, in, im, am, ins, bis, ohne, gegen, zwischen, seit, wegen, name ist, nummer ist, "
         "adresse ist, code ist, frage ist, problem ist, datum ist, ich heisse, ich wohne in, ich "
         "bin, ich mochte, und auch, ich hatte gern, ich hatte gerne, ich wurde gern, sowie, "
-        "beziehungsweise, und dann"
+        "beziehungsweise, und dann, in das, auf das, an das, fur das, durch das, um das"
     ),
 }
+
+_OTHERS_ARTICLES: Mapping[str, Phrases] = {
+    "en": phrases("de, het, een, der, das, dem, ein, eine, einen, einem, eines"),
+    "nl": phrases("the, der, das, dem, eine, einen, einem, eines"),
+    "de": phrases("the, de, het, een"),
+}
+"""Articles of the other languages that are no words of this one: recognisers mix languages."""
 
 _FINISHED = phrases(
     # "so", "for", "to", ... do end these.
@@ -98,13 +105,16 @@ _ENDS_QUESTIONS = frozenset(
     "of to for with from at in about by like into van voor met naar bij tot over uit mit von"
     " nach".split()
 )
-_BREAK = re.compile(r"(?:[,;:–-]|\.\.\.|…)\s*$")
+_BREAK = re.compile(r"(?:[,;:–-]|\.\.\.|…|(?<![^\W_])[^\W\d_]['’])\s*$")
 LONGEST = 4
 NO_PHRASES: Phrases = frozenset()
 
 
 def breaks_off(text: str) -> bool:
-    """Whether the recogniser heard that the voice stayed up: it wrote a comma, a colon, a dash."""
+    """Whether the recogniser heard that the voice stayed up: it wrote a comma, a colon, a dash.
+
+    An apostrophe behind a lone letter is half a name: "O'", "D'".
+    """
     return _BREAK.search(text) is not None
 
 
@@ -123,7 +133,13 @@ def trails_off(text: str, words: Sequence[str], language: str | None) -> bool:
     if len(words) > 1 and words[-1] in _ENDS_QUESTIONS and not _ASKED.isdisjoint(words):
         return False  # "where are you from"
     languages = _languages_of(words[:-1]) if language is None else (language,)
-    return any(_ends_with(words, _WORDS.get(one, NO_PHRASES)) for one in languages)
+    if any(_ends_with(words, _WORDS.get(one, NO_PHRASES)) for one in languages):
+        return True
+    if words[-1:] in (["a"], ["an"]) and tuple(_languages_of(words[:-1])) == ("en",):
+        return True
+    if len(languages) > 1:
+        return False
+    return _ends_with(words, _OTHERS_ARTICLES.get(languages[0], NO_PHRASES))
 
 
 def _languages_of(words: Sequence[str]) -> Sequence[str]:
