@@ -34,7 +34,16 @@ _MIN_DELAY_DEFAULT = 0.4
 class TurnTakingBody(Body):
     """Seconds, and a number of words."""
 
-    endpointing_min_delay: Annotated[float, Field(ge=0.1, le=5)] = _MIN_DELAY_DEFAULT
+    endpointing_min_delay: Annotated[
+        float,
+        Field(
+            ge=0.1,
+            le=5,
+            description="Seconds of silence after which a turn may end. Below 1 s, a complete "
+            'short answer ("yes") ends after three fifths of it, and after 0.2 s at least; '
+            "from 1 s on, nothing ends a turn sooner.",
+        ),
+    ] = _MIN_DELAY_DEFAULT
     endpointing_max_delay: Annotated[float, Field(ge=0.1, le=5)] = _MAX_DELAY_DEFAULT
     interruption_min_duration: Annotated[float, Field(ge=0.05, le=2)] = 0.3
     interruption_min_words: Annotated[int, Field(ge=0, le=10)] = 0

@@ -22,7 +22,7 @@ class TurnTaking:
 
     Attributes:
         endpointing_min_delay_s: Silence after which a turn may end; three fifths of it, though
-            0.2 at least, end a complete short answer.
+            0.2 at least, end a complete short answer, unless it is 1 s or more.
         endpointing_max_delay_s: Silence after which it ends whatever the words say.
         interruption_min_duration_s: How long speech must be to cut the agent off.
         interruption_min_words: How many words it must hold, backchannels not counted; 0 is

@@ -1,6 +1,7 @@
 """After how much silence a turn of the caller ends. Pure.
 
-    SHORT answer           SHORT_ANSWER_SHARE of the minimum, but SHORTEST_DELAY_S at least
+    SHORT answer           SHORT_ANSWER_SHARE of the minimum, but SHORTEST_DELAY_S at least; all of
+                           the minimum when that is FLOOR_FROM_S or more
     OPEN                   the minimum
     UNFINISHED             the maximum; half-way when the provider says that it ended
     DICTATING              the maximum: people pause between digits, and providers fall for it
@@ -8,6 +9,7 @@
 All but the maximum wait until the recogniser has answered for what was said, or until the provider
 says that the turn has ended. Only a short answer undercuts the minimum, and then by a fixed share
 of it: "yes" is as complete as it will ever be, and a longer minimum makes it slower as well.
+Whoever sets a minimum of a second or more means it, whatever the words say.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from sovereign_ari.domain.expectation import NOTHING, expected_after
 
 SHORT_ANSWER_SHARE = 0.6
 SHORTEST_DELAY_S = 0.2
+FLOOR_FROM_S = 1.0
 LAG_S = 0.3  # how far the words of a recogniser that streams them are behind the voice
 STABLE_S = 0.14  # a text that did not change for so long, in silence, may be all
 
@@ -53,7 +56,7 @@ class Endpointing:
             return (self._least_s + self._most_s) / 2 if ended else self._most_s
         if caller.flushes_out and not ended:
             return self._most_s
-        if standing is Standing.SHORT:
+        if standing is Standing.SHORT and self._least_s < FLOOR_FROM_S:
             return min(self._least_s, max(SHORTEST_DELAY_S, self._least_s * SHORT_ANSWER_SHARE))
         return self._least_s
 

@@ -53,7 +53,9 @@ def test_the_words_decide_how_long_the_silence_must_last(text: str, ms: int) -> 
     [
         (0.1, "yes", 100),
         (0.3, "yes", 200),
-        (1.0, "yes", 600),
+        (0.9, "yes", 540),
+        (1.0, "yes", 1000),
+        (1.5, "yes", 1500),
         (0.1, "a table", 100),
         (1.0, "a table", 1000),
         (2.5, "a table and", 3000),
