@@ -227,10 +227,11 @@ class Dialogue:
             self._obey()
 
     def _fill_silence(self, now_s: float) -> None:
-        """Say something to a caller who has waited for a tool for too long."""
+        """Say something to a caller who has waited for a tool or the model for too long."""
         reply = self._agent.reply
         quiet = not self._turns.caller_has_floor and (reply is None or reply.is_quiet)
-        line = self._filler.due(now_s, waiting=self._tools.need_filler, quiet=quiet)
+        waiting = self._tools.need_filler or (reply is not None and reply.awaits_model)
+        line = self._filler.due(now_s, waiting=waiting, quiet=quiet)
         if line is not None and reply is not None:
             reply.interject(line)
         elif line is not None:

@@ -1,4 +1,4 @@
-"""What is said while a tool keeps the caller waiting, and when. Pure."""
+"""What is said while a tool or the model keeps the caller waiting, and when. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FillerClock:
 
         Args:
             now_s: Monotonic seconds.
-            waiting: Whether the caller waits for a tool.
+            waiting: Whether the caller waits for a tool, or for the model's first word.
             quiet: Whether neither side says anything.
         """
         if not waiting:

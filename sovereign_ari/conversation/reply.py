@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from sovereign_ari.conversation.aside import Aside, words_for
-from sovereign_ari.conversation.sentences import LONGEST_CHARS, SentenceSplitter
+from sovereign_ari.conversation.sentences import LONGEST_CHARS, SentenceSplitter, speakable
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.turn_log import TurnLog
 from sovereign_ari.conversation.voice import Speech
@@ -57,6 +57,14 @@ class Reply:
         self._on_closing = on_closing
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue(PIECES_AHEAD)
         self._idle = False
+        self._asks = False
+
+    @property
+    def awaits_model(self) -> bool:
+        """Whether the caller waits for the model's first word, and has heard nothing meanwhile."""
+        thought = self.log.thought
+        begun = thought.complete or thought.first_piece_s is not None or speakable(thought.text)
+        return self._asks and not begun and all(run.answer is not None for run in thought.runs)
 
     @property
     def is_quiet(self) -> bool:
@@ -65,7 +73,10 @@ class Reply:
 
     def interject(self, line: str) -> None:
         """Say a line of our own while it is quiet."""
-        self.log.thought.add_line(line)
+        if self.awaits_model:
+            self.log.thought.add_filler(line)
+        else:
+            self.log.thought.add_line(line)
         self._pieces.put_nowait(line)
 
     async def run(
@@ -82,8 +93,8 @@ class Reply:
             await thinking
             if thought.hang_up:
                 self._on_closing()
-                if not thought.text.strip():
-                    thought.text = farewell
+                if thought.is_empty:
+                    thought.add_line(farewell)
                     await self.speech.say(farewell)
             await self.speech.finish()
         except ProviderError as error:
@@ -100,6 +111,7 @@ class Reply:
         elif line:
             source = self._line(line)
         else:
+            self._asks = True
             source = self._thinker.pieces(history, self.log.thought)
         try:
             async with aclosing(source) as pieces:

@@ -28,13 +28,7 @@ from sovereign_ari.conversation.pieces import Pieces
 from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
-from sovereign_ari.speech.base import (
-    LanguageModel,
-    Message,
-    ToolCall,
-    ToolSpec,
-    Usage,
-)
+from sovereign_ari.speech.base import LanguageModel, Message, ToolCall, ToolSpec, Usage
 
 TOOL_ROUNDS = 5
 NO_WORDS = terms.NO_WORDS["en"]
@@ -73,6 +67,7 @@ class Thought:
         output_tokens: Likewise.
         told_chars: How much of `text` stands in `rounds`.
         unspeakable: Whether its latest answer took long and was nothing that could be said.
+        filler: What was said while the model was waited for.
     """
 
     text: str = ""
@@ -85,6 +80,12 @@ class Thought:
     output_tokens: int = 0
     told_chars: int = 0
     unspeakable: bool = False
+    filler: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said in this reply, but for a filler."""
+        return speakable(self.text) == self.filler
 
     @property
     def runs(self) -> list[ToolRun]:
@@ -116,6 +117,12 @@ class Thought:
     def add_line(self, line: str) -> None:
         """Note words of ours that are said in this reply."""
         self.text = f"{self.text.rstrip()} {line} ".lstrip()
+
+    def add_filler(self, line: str) -> None:
+        """Note such words while nothing has come of the model, whose own they are not."""
+        self.filler = line
+        self.add_line(line)
+        self.told_chars = len(self.text)
 
 
 class Thinker:

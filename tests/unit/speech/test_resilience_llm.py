@@ -217,8 +217,13 @@ def test_a_model_that_hangs_is_replaced_before_the_caller_wonders() -> None:
 
 def test_a_model_that_hangs_alone_is_given_up_and_not_asked_again() -> None:
     stuck = Model("a", [HANG])
-    assert str(fails(Stage(stuck))) == "a wrote nothing for 6 s"
-    assert (len(stuck.asked), stuck.ended_s) == (1, [6.0])
+    assert str(fails(Stage(stuck))) == "a wrote nothing for 9.5 s"
+    assert (len(stuck.asked), stuck.ended_s) == (1, [9.5])
+
+
+def test_a_model_that_is_slow_alone_is_waited_for() -> None:
+    it = play(Stage(Model("a", [9.0, "Yes."])))
+    assert (it.text, it.first_s, it.notes) == ("Yes.", 9.0, [])
 
 
 def test_however_many_hang_the_silence_has_an_end() -> None:
@@ -368,7 +373,7 @@ def test_the_loser_of_a_race_is_asked_again_when_the_winner_breaks_off() -> None
 def test_two_requests_to_one_model_take_no_longer_to_fail_than_one() -> None:
     model = Model("a", [HANG])
     fails(Stage(model, paces=Paces()))
-    assert model.ended_s == [6.0, 6.0]
+    assert model.ended_s == [ON_THE_PHONE.first_s] * 2
 
 
 def test_when_all_is_slow_only_a_share_of_requests_is_doubled() -> None:
