@@ -14,6 +14,7 @@ from sovereign_ari.media.ambience import Ambience
 from sovereign_ari.media.ambience_clips import CLIPS, LOOP_FRAMES, LOOP_S
 from sovereign_ari.wire.media_leg import MediaLeg
 
+MADE_WITHIN_S = 30.0  # a second, on a machine that does nothing else
 _MODULE = "sovereign_ari.control.room_maker"
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +92,12 @@ async def _made_elsewhere(clip: str, rate_hz: int) -> bytes:
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     try:
-        loop, _ = await process.communicate()
+        async with asyncio.timeout(MADE_WITHIN_S):
+            loop, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise RoomNotMade(f"not within {MADE_WITHIN_S:g} s") from None
     except BaseException:
         with suppress(ProcessLookupError):
             process.kill()

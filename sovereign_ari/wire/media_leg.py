@@ -62,6 +62,7 @@ class MediaLeg:
         self._first_sent_s: float | None = None
         self._last_sent_s: float | None = None
         self._held = False
+        self._paused = False
         self._begun = False  # until this reply puts something, what leaves is of the one before
 
     @property
@@ -163,10 +164,12 @@ class MediaLeg:
 
     def pause(self) -> None:
         """Send silence, keeping the place."""
+        self._paused = True
         self._playout.pause()
 
     def resume(self) -> None:
         """Go on where it was paused, unless nobody listens."""
+        self._paused = False
         if not self._held:
             self._playout.resume()
 
@@ -175,7 +178,7 @@ class MediaLeg:
         self._held = on
         if on:
             self._playout.pause()
-        else:
+        elif not self._paused:
             self._playout.resume()
 
     def cut(self) -> None:

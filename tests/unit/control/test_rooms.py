@@ -4,9 +4,11 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
+from sovereign_ari.control import rooms as rooms_module
 from sovereign_ari.control.rooms import Rooms
 from sovereign_ari.domain.agent import Background
 from sovereign_ari.media.pcm import G722_16K, ULAW_8K, AudioFormat
@@ -100,6 +102,28 @@ async def test_a_room_that_cannot_be_made_leaves_the_call_as_it_is_and_is_tried_
             await made()
     assert not is_furnished(bare)
     assert caplog.text.count("could not make a background") == 2
+    rooms.furnish(later, FOREST, 1)
+    await made()
+    assert is_furnished(later)
+
+
+async def test_a_process_that_never_ends_is_ended_and_the_room_is_tried_again(
+    leg: Callable[[AudioFormat], MediaLeg],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    rooms, bare, later = Rooms(), leg(ULAW_8K), leg(ULAW_8K)
+    stuck = tmp_path / "stuck"
+    stuck.write_text("#!/bin/sh\nexec sleep 600\n")
+    stuck.chmod(0o700)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(stuck))
+        patched.setattr(rooms_module, "MADE_WITHIN_S", 0.2)
+        rooms.furnish(bare, FOREST, 1)
+        async with asyncio.timeout(5):
+            await made()
+    assert "not within 0.2 s" in caplog.text
     rooms.furnish(later, FOREST, 1)
     await made()
     assert is_furnished(later)

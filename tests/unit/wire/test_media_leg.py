@@ -52,6 +52,24 @@ async def test_a_sentence_that_never_sounded_was_not_heard(leg: MediaLeg) -> Non
     assert speech.heard == ""
 
 
+@pytest.mark.parametrize("hold_first", [True, False])
+def test_audio_goes_on_when_it_is_neither_held_nor_paused(leg: MediaLeg, hold_first: bool) -> None:
+    say(leg, 100, 5)
+    steps = [lambda: leg.hold(True), leg.pause]
+    for step in steps if hold_first else reversed(steps):
+        step()
+    for number in range(10):
+        leg.next_packet(1.0 + number * 0.02)
+    sent = leg.sent_bytes
+    (leg.resume if hold_first else lambda: leg.hold(False))()
+    for number in range(5):
+        leg.next_packet(2.0 + number * 0.02)
+    assert leg.sent_bytes == sent, "the other reason stands"
+    (leg.resume if not hold_first else lambda: leg.hold(False))()
+    leg.next_packet(3.0)
+    assert leg.sent_bytes > sent
+
+
 def test_the_fading_end_of_a_reply_is_not_the_beginning_of_the_next(leg: MediaLeg) -> None:
     say(leg, 10, 5)
     leg.cut()
