@@ -87,6 +87,8 @@ class Dialogue:
         self._end_phrases = EndPhrases(assistant.end_call_phrases)
         self._closing = False
         self._apologising = False
+        self._apology: asyncio.Task[None] | None = None
+        self._last_words: Ending | None = None  # how it ends once they are said
         self._stt_final_s: float | None = None
         self._flush_sent_s = 0.0
         self._last_frame_s = self._clock()
@@ -103,17 +105,17 @@ class Dialogue:
     def hear(self, frame: bytes, now_s: float) -> None:
         """Take 20 ms of the caller's audio."""
         self._last_frame_s = now_s
-        voiced = self._ears.hear(frame)
-        if not self._closing:
-            self._act(self._turns.frame(voiced, now_s))
+        self._listen_to(frame, now_s)
 
     def tick(self, now_s: float) -> None:
         """Let time pass; to be called a few times a second, audio or not."""
+        if self._closing and self.quiet.clock.held and self._last_words is not None:
+            self._leave_unsaid(self._last_words)
         if self._closing or self._agent.book.answered_s is None:
             return
         while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
-            self._act(self._turns.frame(self._ears.hear(self._silence), now_s))
+            self._listen_to(self._silence, now_s)
         self._fill_silence(now_s)
         self._mind_silence(now_s)
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
@@ -176,6 +178,14 @@ class Dialogue:
             self._closing = True
             self._agent.close(self._turns.take_text())
         return ending
+
+    def _listen_to(self, frame: bytes, now_s: float) -> None:
+        heard = self._ears.hear(frame)
+        if heard.doubtful:
+            self._flush_sent_s = self._clock()
+            self._turns.asked()
+        if not self._closing:
+            self._act(self._turns.frame(heard.voiced, now_s))
 
     # What the listener and the reply tell the dialogue.
 
@@ -325,7 +335,16 @@ class Dialogue:
     def _on_closing(self) -> None:
         """Note that the model hangs up: the farewell is not to be interrupted."""
         self._closing = True
+        reply = self._agent.reply
+        reason = reply.reason if reply is not None else None
+        self._last_words = Ending(reason or EndReason.ASSISTANT_HANGUP)
         self._mouth.resume()
+
+    def _leave_unsaid(self, ending: Ending) -> None:
+        """End without the rest of the last words: the caller's side put us on hold."""
+        if self._apology is not None:
+            self._apology.cancel()
+        self._finish(ending)
 
     def _close(self, line: str | Aside | None, reason: EndReason) -> None:
         """Stop talking, say a last line, if there is one and he can hear it, and end."""
@@ -339,6 +358,7 @@ class Dialogue:
         if line:
             self._begin(None, line)
             self._agent.end_with(reason)
+            self._last_words = Ending(reason)
         else:
             self._finish(Ending(reason))
 
@@ -355,8 +375,9 @@ class Dialogue:
         self._agent.keep_unanswered(self._turns.take_text())
         ending = Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}")
         words = apologise(self._providers, self._mouth, self._clock, voice_works=voice_works)
-        apology = self._tasks.create_task(words, name="apology")
-        apology.add_done_callback(lambda _: self._finish(ending))
+        self._last_words = ending
+        self._apology = self._tasks.create_task(words, name="apology")
+        self._apology.add_done_callback(lambda _: self._finish(ending))
 
     def _finish(self, ending: Ending) -> None:
         assert self._over is not None

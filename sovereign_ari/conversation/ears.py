@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sovereign_ari.conversation.chunks import ChunkQueue
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.errors import ProviderUnavailable
-from sovereign_ari.media.hearing import Hearing
+from sovereign_ari.media.hearing import Heard, Hearing
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import Converter, silence_frame
 from sovereign_ari.media.vad import VoiceActivity
@@ -54,10 +54,11 @@ class Ears:
         """Chunks that the recogniser was too slow for."""
         return self._chunks.dropped
 
-    def hear(self, frame: bytes) -> bool:
-        """Take 20 ms of the caller's audio as it stood on the wire; whether the caller speaks.
+    def hear(self, frame: bytes) -> Heard:
+        """Take 20 ms of the caller's audio as it stood on the wire, and judge it.
 
-        An echo of ours is silence to the recogniser: its words are not the caller's.
+        An echo of ours is silence to the recogniser: its words are not the caller's. What is
+        doubtful makes the recogniser be asked, which the listener has to count.
         """
         heard = self._hearing.judge(frame, self._mouth.take_sent())
         self._chunk.append(self._silence if heard.echo else frame)
@@ -65,7 +66,7 @@ class Ears:
             self._hand_over()
         if heard.doubtful:
             self.flush()  # the recogniser knows best: a voice that we miss must not go unanswered
-        return heard.voiced
+        return heard
 
     def flush(self) -> None:
         """Ask the recogniser for what was said so far, behind the audio already queued."""

@@ -68,6 +68,11 @@ class CallerSpeech:
         return answered and not self._partial
 
     @property
+    def tentative(self) -> bool:
+        """Whether the text may still grow without another sound of the caller."""
+        return bool(self._partial) and not (self.flushed and self.flushes_out == 0)
+
+    @property
     def any(self) -> bool:
         """Whether there is voice or words."""
         return self.in_speech or self.words_at_s is not None
@@ -126,6 +131,13 @@ class CallerSpeech:
         self.flushed = True
         self.flushes_out += 1
         self._asked_s = now_s
+
+    def asked(self) -> None:
+        """Note that the recogniser is asked about a sound that no detector took for voice.
+
+        Its answer is none to a question about words, and comes before those to later ones.
+        """
+        self.flushes_out += 1
 
     def must_ask_about_noise(self, now_s: float) -> bool:
         """Whether voice goes on and on without a word that is new."""

@@ -16,7 +16,8 @@ _PHRASES = phrases(
     "really, not yet, never, never mind, maybe, thats it, thats all, that is all, that will be "
     "all, all good, nothing else, nothing, thanks, thank you, thank you very much, bye, bye bye, "
     "goodbye, hello, hi, hey, i do, i dont, i am, im not, it is, it isnt, i dont know, i dont "
-    "think so, i think so, true, no problem, sounds good, today, tomorrow, stop, "
+    "think so, i think so, true, no problem, sounds good, today, tomorrow, stop, got it, sure "
+    "thing, uh huh, uhhuh, mm hm, mm hmm, mmhm, mmhmm, mhm, aha, a ha, "
     # Dutch
     "ja, jawel, jaja, ja hoor, ja graag, ja klopt, nee, neen, nee hoor, nee bedankt, nee dank u, "
     "dank u, dank u wel, dankuwel, dank je, dank je wel, dankjewel, bedankt, graag, klopt, dat "
@@ -32,7 +33,7 @@ _PHRASES = phrases(
     "sicher, passt, das passt, das wars, das war es, das ist alles, nichts, tschuss, tschau, "
     "ciao, auf wiederhoren, auf wiedersehen, hallo, guten tag, guten morgen, guten abend, "
     "einverstanden, noch nicht, lieber nicht, vielleicht, weiss ich nicht, ich weiss nicht, nie, "
-    "super, perfekt, heute, kein problem, halt"
+    "super, perfekt, heute, kein problem, halt, ach so, achso, ah so, ah ja"
 )  # fmt: skip
 
 

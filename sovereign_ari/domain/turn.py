@@ -36,7 +36,7 @@ from typing import TypeAlias
 
 from sovereign_ari.domain.agent import TurnTaking
 from sovereign_ari.domain.anticipation import Anticipate, Anticipation
-from sovereign_ari.domain.backchannels import beyond_backchannels
+from sovereign_ari.domain.backchannels import beyond_backchannels, may_become_backchannel
 from sovereign_ari.domain.caller import CLICK_S, SLACK_S, CallerSpeech
 from sovereign_ari.domain.endpointing import Endpointing
 
@@ -107,6 +107,7 @@ class TurnTaker:
         self._murmur: _Murmur | None = None
         self._cut_by = ""  # the words that cut the agent, until somebody speaks again
         self._read = ("", 0)  # a text, and how many of its words are no backchannels
+        self._half_read = False  # whether those words may become one
         self._now_s = now_s
         self.resumed_after = ""
 
@@ -131,6 +132,10 @@ class TurnTaker:
     def caller_has_floor(self) -> bool:
         """Whether the caller began something that may yet become a turn."""
         return self._caller.any
+
+    def asked(self) -> None:
+        """Note that the recogniser was asked about a sound that was not taken for voice."""
+        self._caller.asked()
 
     def agent_began(self) -> None:
         """Note that a reply is being prepared or spoken."""
@@ -210,7 +215,11 @@ class TurnTaker:
     def _interrupts(self) -> bool:
         caller, settings = self._caller, self._settings
         if caller.text != self._read[0]:
-            self._read = (caller.text, len(beyond_backchannels(caller.text)))
+            rest = beyond_backchannels(caller.text)
+            self._read = (caller.text, len(rest))
+            self._half_read = may_become_backchannel(rest)
+        if self._half_read and caller.tentative:
+            return False  # "I": of "I see", or of "I want"
         if self._read[1] < max(1, settings.interruption_min_words):
             return False
         long_enough_s = settings.interruption_min_duration_s - EDGES_S - SLACK_S

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from sovereign_ari.conversation import ears
 from sovereign_ari.domain.agent import TurnTaking
+from sovereign_ari.media.vad import level_dbfs
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt
 from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
 
@@ -88,3 +90,36 @@ def test_the_model_s_question_counts_as_well_as_the_greeting_s() -> None:
     llm = ScriptedLlm(lambda _: "What is your phone number?")
     it, _ = converse(caller, lambda: Scene(stt=ScriptedStt("a table please", "six"), llm=llm))
     assert it.turns[2].agent_text == "", "a number has begun, and nobody answers it yet"
+
+
+class _HumIsNoVoice:
+    """Misses what is not loud, as detectors miss a cough or a whisper."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+
+    def is_speech(self, pcm: bytes) -> bool:
+        return level_dbfs(pcm) > -30
+
+
+def test_a_cough_before_the_words_does_not_settle_them_with_its_own_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ears, "VoiceActivity", _HumIsNoVoice)
+    hum = bytes((0x57, 0xD7)) * 80  # -34 dBFS
+
+    async def caller(it: Scene) -> None:
+        await it.quiet(1000)
+        await it.frames(400, lambda _: hum)
+        await it.quiet(600)
+        await it.speak(600)
+        await it.quiet(4000)
+
+    def slow() -> Scene:
+        stt = ScriptedStt("", "a table please", delay_s=1.2)
+        return Scene(stt=stt, assistant=replace(ASSISTANT, first_message=""))
+
+    it, _ = converse(caller, slow)
+    (turn,) = it.turns.values()
+    assert turn.user_text == "a table please"
+    assert turn.user_stopped_ms == pytest.approx(2600, abs=60)

@@ -22,6 +22,8 @@ PAUSE, RESUME, INTERRUPT, FLUSH = (
     (
         "mm-hm/Mm-hmm./uh-huh/Uhhuh/hm/hmm/mhm/ja/Ja, ja./jaja/ok/Okay/oké/yeah/Right./precies"
         "/genau/ach so/Aha/oh ja/I see./alles klar/ja precies/yeah okay/stimmt/klopt"
+        "/uh huh/mm hm/mhm mhm/Hm, hm./got it/all right/sure/right right/ja ja/oké oké/ah ja/a ha"
+        "/um hm/Uh huh, uh huh, uh huh./all right, all right, all right/mm hmm mm hmm mm hmm"
     ).split("/"),
 )
 def test_a_backchannel_resumes_the_agent_and_leaves_no_turn(text: str) -> None:
@@ -39,6 +41,7 @@ def test_a_backchannel_resumes_the_agent_and_leaves_no_turn(text: str) -> None:
     (
         "stop/wait/wacht/halt/nein/nee/no/ja maar wacht even/ok stop/yeah but no/um"
         "/mm-hm, and what about Tuesday/yes yes yes yes yes yes"
+        "/all right stop/I see but/sure and can you/uh/I/got/all"
     ).split("/"),
 )
 def test_anything_else_interrupts_and_is_a_turn(text: str) -> None:
@@ -65,6 +68,55 @@ def test_a_partial_backchannel_resumes_without_waiting_for_the_recogniser() -> N
     scene.quiet(2000).speak(600).words("pizza", final=False, flushed=False).quiet(300)
     scene.words("pizza please").quiet(300)
     assert scene.log[-1][1] == EndTurn("pizza please", 4.72)
+
+
+@pytest.mark.parametrize(
+    ("begun", "whole"),
+    [
+        ("uh", "uh huh"),
+        ("I", "I see"),
+        ("got", "got it"),
+        ("All", "All right."),
+        ("right all", "right all right"),
+        ("in", "in Ordnung"),
+        ("a", "a ha"),
+    ],
+)
+def test_half_a_backchannel_does_not_cut_while_it_may_become_a_whole_one(
+    begun: str, whole: str
+) -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420)
+    scene.words(begun, final=False, flushed=False).speak(200).quiet(240)
+    assert scene.kinds() == [PAUSE, FLUSH]
+    scene.words(whole)
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+    assert scene.taker.resumed_after == "backchannel"
+
+
+@pytest.mark.parametrize("begun", ["I", "uh", "all"])
+def test_half_a_backchannel_that_goes_on_otherwise_cuts_at_once(begun: str) -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420)
+    scene.words(begun, final=False, flushed=False).speak(100)
+    scene.words(f"{begun} want", final=False, flushed=False)
+    assert scene.kinds() == [PAUSE, INTERRUPT]
+
+
+def test_half_a_backchannel_that_is_all_is_no_backchannel() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(420)
+    scene.words("I", final=False, flushed=False).quiet(240).words("I", final=False)
+    assert scene.kinds() == [PAUSE, FLUSH, INTERRUPT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "uh huh/mm hm/mhm mhm/hm hm/I see/got it/all right/sure/right right/ja ja/oké oké/ach so"
+        "/ah ja/aha/a ha"
+    ).split("/"),
+)
+def test_every_backchannel_is_a_turn_while_the_agent_is_silent(text: str) -> None:
+    scene = Scene().quiet(1000).speak(300).quiet(220).words(text).quiet(400)
+    assert scene.log[-1][1] == EndTurn(text, 1.3)
 
 
 def test_words_that_follow_a_backchannel_interrupt() -> None:
@@ -173,6 +225,16 @@ def test_a_turn_ends_although_a_noise_goes_on() -> None:
     assert scene.kinds() == [FLUSH]
     scene.words("a pizza").speak(100)
     assert scene.kinds() == [FLUSH, EndTurn]
+
+
+def test_an_answer_about_a_doubtful_sound_settles_no_words() -> None:
+    scene = Scene()
+    scene.taker.asked()
+    scene.speak(600).quiet(240)
+    scene.words("a table", final=False, flushed=False).words("").quiet(400)
+    assert scene.kinds() == [FLUSH]
+    scene.words("a table for two").quiet(400)
+    assert scene.log[-1][1] == EndTurn("a table for two", 0.6)
 
 
 def test_what_is_left_behind_backchannels() -> None:
