@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from db.journal import CHANGED, NOTIFY_ALL
+from db.journal import CHANGED, NOT_SEEN, NOTIFY_ALL
 
-NOT_SEEN = "the controller of this call was not seen any more"
+RESTARTED = "the controller of this call restarted"
+GUESSES = (NOT_SEEN, RESTARTED)
+"""Errors of calls that were closed because nobody minded them, not because one knew their end."""
 
 
 async def beat(connection: asyncpg.Connection, name: str, *, node: str, capacity: int) -> None:
@@ -68,15 +70,15 @@ async def close_orphans(connection: asyncpg.Connection, *, older_than_s: float) 
 
 
 async def find_left_over(connection: asyncpg.Connection, controller: str) -> list[str]:
-    """List the calls that a controller left: open, or closed lately because it was not seen."""
+    """List the calls that a controller left: open, or closed lately by a guess."""
     rows = await connection.fetch(
         """
         SELECT id FROM calls
          WHERE controller = $1
-           AND (ended_at IS NULL OR (error = $2 AND ended_at > now() - interval '1 hour'))
+           AND (ended_at IS NULL OR (error = ANY($2) AND ended_at > now() - interval '1 hour'))
         """,
         controller,
-        NOT_SEEN,
+        GUESSES,
     )
     return [row["id"] for row in rows]
 
@@ -86,7 +88,7 @@ async def close_ended_alone(
 ) -> None:
     """Close a call that the PBX ended while no controller lived, now that one knows how.
 
-    What was only a guess, because the controller was not seen, gives way to it.
+    What was only a guess gives way to it.
     """
     await connection.execute(
         f"""
@@ -95,38 +97,34 @@ async def close_ended_alone(
                SET ended_at = greatest($2, answered_at, created_at), status = 'ended-with-error',
                    end_reason = $3, error = 'its controller was gone, so the PBX ended the call',
                    updated_at = now()
-             WHERE id = $1 AND (ended_at IS NULL OR error = $4)
+             WHERE id = $1 AND (ended_at IS NULL OR error = ANY($4))
             {CHANGED}
         ) {NOTIFY_ALL}
         """,
         call,
         at,
         end_reason,
-        NOT_SEEN,
+        GUESSES,
     )
 
 
-async def close_calls_of(
-    connection: asyncpg.Connection, controller: str, *, keep: Collection[str] = ()
-) -> list[str]:
-    """End the calls a controller finds open in its name when it starts, and return their ids.
+async def close_lost(connection: asyncpg.Connection, calls: Collection[str]) -> list[str]:
+    """End those of these calls that are open: their controller restarted, their callers are gone.
 
-    Args:
-        connection: Where to write.
-        controller: Its name.
-        keep: Calls that still have a channel.
+    Returns:
+        Their ids.
     """
     rows = await connection.fetch(
         f"""
         WITH changed AS (
             UPDATE calls
                SET ended_at = now(), status = 'ended-with-error', end_reason = 'error',
-                   error = 'the controller of this call restarted', updated_at = now()
-             WHERE ended_at IS NULL AND controller = $1 AND id <> ALL($2)
+                   error = $2, updated_at = now()
+             WHERE ended_at IS NULL AND id = ANY($1)
             {CHANGED}
         ) {NOTIFY_ALL}
         """,
-        controller,
-        list(keep),
+        list(calls),
+        RESTARTED,
     )
     return [row["id"] for row in rows]

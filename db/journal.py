@@ -29,6 +29,9 @@ from sovereign_ari.domain.records import (
 )
 
 CHANNEL = "sovereign_calls"
+NOT_SEEN = "the controller of this call was not seen any more"
+"""Error of a call that was closed by a guess: its controller may still say how it ended."""
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 CHANGED = "RETURNING id, status, dialled, assistant_name, answered_at, ended_at, end_reason"
@@ -165,12 +168,12 @@ async def _close(connection: asyncpg.Connection, entry: CallClosed) -> bool:
             UPDATE calls
                SET ended_at = $2, status = $3, end_reason = $4, cause = $5, error = $6,
                    media = $7, updated_at = now()
-             WHERE id = $1 AND ended_at IS NULL
+             WHERE id = $1 AND (ended_at IS NULL OR error = $8)
             {CHANGED}
         ) {_NOTIFY}
         """,
         entry.call_id, entry.at, entry.status.value, entry.end_reason.value, entry.cause,
-        storable(entry.error), storable(entry.media),
+        storable(entry.error), storable(entry.media), NOT_SEEN,
     )  # fmt: skip
     return known
 

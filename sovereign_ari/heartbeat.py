@@ -12,7 +12,7 @@ from db import controllers
 from db.pool import UNAVAILABLE
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.errors import SovereignError
-from sovereign_ari.telephony.silence import ended_alone
+from sovereign_ari.telephony.silence import calls_with_callers, ended_alone, forget_end
 from sovereign_ari.wire.ari_http import AriHttp
 
 HEARTBEAT_S = 2.0
@@ -23,17 +23,20 @@ _log = logging.getLogger(__name__)
 async def beat(
     pool: asyncpg.Pool, ari: AriHttp, app: str, live_calls: Callable[[], list[CallId]]
 ) -> None:
-    """Say every two seconds that this controller lives; first close what its last life left.
+    """Say every two seconds that this controller lives, and close what its last life left.
 
     Whatever the database says to it, no call may end for it.
     """
-    first = True
+    left: set[str] | None = None
     while True:
         try:
             async with pool.acquire() as connection:
-                if first:
-                    await close_left_over(connection, ari, app, live_calls())
-                    first = False
+                if left is None:
+                    live = set(live_calls())
+                    left = set(await controllers.find_left_over(connection, app))
+                    left -= live.union(live_calls())
+                if left:
+                    left = await close_left_over(connection, ari, left)
                 await controllers.beat(connection, app, node="local", capacity=100)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("heartbeat: %s: %s", type(error).__name__, error)
@@ -41,16 +44,28 @@ async def beat(
 
 
 async def close_left_over(
-    connection: asyncpg.Connection, ari: AriHttp, app: str, live: list[CallId]
-) -> None:
-    """Close the calls of our last life: as the PBX ended them, where it did, else as an error."""
+    connection: asyncpg.Connection, ari: AriHttp, left: set[str]
+) -> set[str]:
+    """Close calls of our last life: as the PBX ended them, where it did, else as an error.
+
+    Returns:
+        The calls to look at again, for the PBX still has their callers, or does not answer.
+    """
+    waiting = set(left)
     try:
-        for call in await controllers.find_left_over(connection, app):
-            if call in live or (end := await ended_alone(ari, CallId(call))) is None:
-                continue
-            await controllers.close_ended_alone(
-                connection, call, at=end.at, end_reason=end.reason.value
-            )
+        there = await calls_with_callers(ari)
+        for call in map(CallId, left):
+            end = await ended_alone(ari, call)
+            if end is not None:
+                await controllers.close_ended_alone(
+                    connection, call, at=end.at, end_reason=end.reason.value
+                )
+                await forget_end(ari, call)
+            if end is not None or call not in there:
+                waiting.discard(call)
     except SovereignError as error:
         _log.warning("what the PBX ended meanwhile is not known: %s", error)
-    await controllers.close_calls_of(connection, app, keep=live)
+        await controllers.close_lost(connection, left)
+    else:
+        await controllers.close_lost(connection, left - waiting)
+    return waiting

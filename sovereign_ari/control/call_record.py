@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sovereign_ari.control.ports import CallServices
@@ -104,13 +105,15 @@ class CallRecord:
         now = self._services.wall_clock()
         self._services.journal.post(CallAnswered(self._id, now, conversation))
 
-    def close(self, outcome: Outcome, media: Mapping[str, float]) -> None:
-        """Write the end; what was never opened is opened with it."""
+    def close(
+        self, outcome: Outcome, media: Mapping[str, float], at: datetime | None = None
+    ) -> None:
+        """Write the end, `at` or now; what was never opened is opened with it."""
         self.open(None)
         self._services.journal.post(
             CallClosed(
                 call_id=self._id,
-                at=self._services.wall_clock(),
+                at=at or self._services.wall_clock(),
                 status=outcome.status,
                 end_reason=outcome.reason,
                 cause=outcome.cause,

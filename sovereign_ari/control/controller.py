@@ -27,11 +27,13 @@ from sovereign_ari.domain.call import (
 )
 from sovereign_ari.domain.control import CommandOutcome, ControlCommand
 from sovereign_ari.domain.dialplan import (
+    ANSWER_CONTEXT,
     ARGUMENT_ANSWERED,
     ARGUMENT_INBOUND,
     ARGUMENT_MEDIA,
     ARGUMENT_TALK,
     ARGUMENT_TIMEOUT,
+    UNKNOWN_EXTENSION,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
 from sovereign_ari.errors import CallOverloaded, SovereignError
@@ -169,8 +171,11 @@ class Controller:
 
     async def _remove(self, channels: set[str], bridges: set[str]) -> None:
         for channel in channels:
-            log.warning("hanging up a channel that no call owns")
-            await self._hang_up(ChannelId(channel), CONGESTION)
+            log.warning("giving up a channel that no call owns")
+            if call_of(channel) is None:
+                await self._send_away(ChannelId(channel))
+            else:
+                await self._hang_up(ChannelId(channel), CONGESTION)
         for bridge in bridges:
             try:
                 await self._services.ari.destroy_bridge(bridge)
@@ -225,7 +230,7 @@ class Controller:
                     over = TimedOut(call.line.longest_is_over)
                     self._tell(call, Answered() if role == ARGUMENT_ANSWERED else over)
                 else:
-                    self._refuse(channel, CONGESTION)
+                    self._start(self._send_away(channel), "send away")
             case _:
                 log.warning("a channel came with an unknown role: %.32s", role)
                 self._refuse(channel, CONGESTION)
@@ -308,6 +313,15 @@ class Controller:
         task = self._group.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _send_away(self, channel: ChannelId) -> None:
+        """Have the PBX say goodbye to a caller of our last life, and note how that call ended."""
+        ari = self._services.ari
+        try:
+            await ari.continue_in_dialplan(channel, ANSWER_CONTEXT, UNKNOWN_EXTENSION)
+        except SovereignError as error:
+            log.warning("could not send a caller away: %s", error)
+            await self._hang_up(channel, CONGESTION)
 
     async def _hang_up(self, channel: ChannelId, cause: int) -> None:
         try:

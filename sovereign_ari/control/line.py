@@ -13,7 +13,7 @@ from sovereign_ari.domain.ids import CallId, ChannelId
 from sovereign_ari.domain.silence import longest_silence_s
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import silence_frame
-from sovereign_ari.telephony.silence import GOODBYES, LineGuard, LineLimits
+from sovereign_ari.telephony.silence import GOODBYES, EndedAlone, LineGuard, LineLimits
 from sovereign_ari.wire.media_leg import MediaLeg
 
 
@@ -90,6 +90,13 @@ class CallersLine:
     def heard(self, frame: bytes) -> bytes:
         """What the caller said: what comes while we are on hold is not his."""
         return self._silence if self._held else frame
+
+    async def ended_alone(self) -> EndedAlone | None:
+        """How the PBX ended the call, when it minded it alone; to be asked after `release`."""
+        guard = self._guard
+        if guard is None or not guard.has_lapsed:
+            return None
+        return await guard.ended_alone()
 
     async def stop(self) -> None:
         """Guard it no longer: the call ends."""

@@ -46,6 +46,7 @@ from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.wire.media_leg import MediaLeg
 
 MEDIA_ENTERS_WITHIN_S = 2.0
+ENDED_BY_PBX = "its controller did not answer, so the PBX ended the call"
 ANSWERED_WITHIN_S = 10.0  # the dialplan's own answer takes milliseconds; its event may be lost
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class LiveCall:
         """Leave nothing behind after a fault of our own in this call."""
         await self._stop_conversation()
         await self._release()
-        self._close_record()
+        await self._close_record()
 
     def note(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Put something on the call's timeline."""
@@ -137,7 +138,7 @@ class LiveCall:
             case Command.RELEASE:
                 await self._release()
             case Command.CLOSE_RECORD:
-                self._close_record()
+                await self._close_record()
 
     async def _find_route(self) -> None:
         self._route = await self._services.directory.find_route(self._dialled)
@@ -309,8 +310,15 @@ class LiveCall:
             self._leg.close()
             self.runner.post(Released())
 
-    def _close_record(self) -> None:
+    async def _close_record(self) -> None:
+        """Write how it ended: where the PBX minded it alone, the PBX knows."""
         self._record.open(self._route)
         outcome = self.runner.outcome or Outcome(CallStatus.FAILED, EndReason.ERROR)
-        self._record.close(outcome, self._leg.facts())
+        at = self._services.wall_clock()
+        if (alone := await self.line.ended_alone()) is not None:
+            at = alone.at
+            outcome = Outcome(
+                CallStatus.ENDED_WITH_ERROR, alone.reason, outcome.cause, ENDED_BY_PBX
+            )
+        self._record.close(outcome, self._leg.facts(), at)
         log.info("ended: %s, %s, cause %d", outcome.status, outcome.reason, outcome.cause)

@@ -7,6 +7,9 @@ from typing import Final
 ANSWER_CONTEXT: Final = "sovereign-answer"
 ANSWER_EXTENSION: Final = "answer"
 
+UNKNOWN_EXTENSION: Final = "unknown"
+"""In `ANSWER_CONTEXT`: says goodbye to an answered caller whose call no controller knows."""
+
 ARGUMENT_INBOUND: Final = "inbound"
 """First Stasis argument of a new call; then number, codec, caller, presentation."""
 
@@ -33,10 +36,10 @@ VARIABLE_ALONE_REASON: Final = "SOVEREIGN_ALONE_REASON"
 
 GLOBAL_ENDED: Final = "SOVEREIGN_ENDED_"
 """With the call id behind it: set by the dialplan to `<end reason>:<Unix seconds>` when it ended a
-call without a controller, read and removed by the next one."""
+call without a controller, read and removed by one that lives."""
 
 VARIABLE_MAX_S: Final = "SOVEREIGN_MAX_S"
 """Set by us before `ANSWER_CONTEXT`: the longest call, in seconds."""
 
 VARIABLE_CALL: Final = "SOVEREIGN_CALL"
-"""Set by us on the caller's channel: the call id, for operators."""
+"""Set by us on the caller's channel: the call id, which ARI shows with the channel."""

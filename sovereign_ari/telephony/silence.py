@@ -23,6 +23,7 @@ from sovereign_ari.domain.dialplan import (
     GLOBAL_ENDED,
     VARIABLE_ALONE_REASON,
     VARIABLE_ALONE_S,
+    VARIABLE_CALL,
     VARIABLE_LAPSED,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, talk_channel_of
@@ -47,6 +48,8 @@ ALONE_S = 30  # how long a caller waits for a controller when his call has no li
 LONGEST_ALONE_S = 60
 GOODBYE_S = 5.0  # of the PBX
 LEASE = "lease"
+NOTE_LOOKS = 4
+NOTE_LOOK_S = 0.25
 OVER_WITHIN_S = 1.0  # two clocks measure the longest call
 
 log = logging.getLogger(__name__)
@@ -112,6 +115,15 @@ class LineGuard:
         self._limits = limits
         self._ends_s = clock() + limits.longest_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._renewed_s: float | None = None
+        self._lapsed = False
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether the PBX may have minded the call alone, for we were late to renew a lease."""
+        since_s = self._renewed_s
+        late = since_s is not None and self._clock() - since_s > self._limits.lease_s
+        return self._lapsed or late
 
     @property
     def longest_is_over(self) -> bool:
@@ -124,7 +136,8 @@ class LineGuard:
         Args:
             on_no_talk_detection: Called when the PBX cannot say whether he talks.
         """
-        self._ends_s = self._clock() + self._limits.longest_s
+        self._renewed_s = self._clock()
+        self._ends_s = self._renewed_s + self._limits.longest_s
         self._begin(self._keep_lease(), LEASE)
         if self._limits.silence_s is not None:
             self._begin(self._detect_talk(on_no_talk_detection), "talk detection")
@@ -140,6 +153,18 @@ class LineGuard:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
+
+    async def ended_alone(self) -> EndedAlone | None:
+        """How the PBX ended the call, if it did; its note may come a moment after the hang-up."""
+        try:
+            for _ in range(NOTE_LOOKS):
+                if (end := await ended_alone(self._ari, self._call)) is not None:
+                    await forget_end(self._ari, self._call)
+                    return end
+                await asyncio.sleep(NOTE_LOOK_S)
+        except SovereignError as error:
+            log.warning("how the PBX ended the call is not known: %s", error)
+        return None
 
     async def remove(self) -> None:
         """Hang up what listens."""
@@ -178,7 +203,10 @@ class LineGuard:
             await asyncio.sleep(RENEWED_AFTER * lease_s)
 
     async def _set_limit(self, seconds: float) -> None:
+        self._lapsed = self.has_lapsed
+        asked_s = self._clock()
         await self._ari.set_variable(self._channel, "TIMEOUT(absolute)", f"{seconds:.3f}")
+        self._renewed_s = asked_s
 
     async def _tell_limits(self) -> None:
         """Say that we live, and what to do with the caller when we are gone."""
@@ -195,7 +223,7 @@ class LineGuard:
 
 @dataclass(frozen=True, slots=True)
 class EndedAlone:
-    """How the PBX ended a call while no controller lived.
+    """How the PBX ended a call that no controller answered for.
 
     Attributes:
         reason: Why.
@@ -207,13 +235,23 @@ class EndedAlone:
 
 
 async def ended_alone(ari: AriHttp, call: CallId) -> EndedAlone | None:
-    """Find out whether the PBX ended this call without us, and have it forget that."""
-    name = f"{GLOBAL_ENDED}{call}"
-    reason, _, at_s = (await ari.global_variable(name)).partition(":")
+    """Find out whether the PBX ended this call without us; `forget_end` once it is kept."""
+    reason, _, at_s = (await ari.global_variable(f"{GLOBAL_ENDED}{call}")).partition(":")
     if not at_s:
         return None
-    await ari.forget_global_variable(name)
     try:
         return EndedAlone(EndReason(reason), datetime.fromtimestamp(int(at_s), UTC))
-    except ValueError:
+    except (ValueError, OverflowError):
+        await forget_end(ari, call)
         return None
+
+
+async def forget_end(ari: AriHttp, call: CallId) -> None:
+    """Have the PBX forget how it ended this call."""
+    await ari.forget_global_variable(f"{GLOBAL_ENDED}{call}")
+
+
+async def calls_with_callers(ari: AriHttp) -> set[CallId]:
+    """Find the answered calls whose caller the PBX still has, whoever minds them."""
+    named = {channel.channelvars.get(VARIABLE_CALL) for channel in await ari.channels()}
+    return {CallId(call) for call in named if call}

@@ -300,6 +300,42 @@ async def test_a_call_that_nobody_minds_is_ended_by_the_pbx_which_remembers_how(
             assert "SOVEREIGN_ENDED_the-call=silence_timeout:" in shown
 
 
+async def test_what_a_controller_does_not_know_or_does_not_answer_ends_with_a_goodbye_and_a_note(
+    pbx: RunningPbx,
+) -> None:
+    """One controller has restarted; the other one is frozen when the longest call is over."""
+    async with (
+        application(pbx) as app,
+        SipCaller(pbx.sip) as caller,
+        caller.call("1000") as unknown,
+        caller.call("1000") as longest,
+    ):
+        starts = [await app.next("StasisStart") for _ in range(2)]
+        channels = [start["channel"]["id"] for start in starts]
+        for number, channel in enumerate(channels):
+            variable = f"channels/{channel}/variable"
+            await app.post(variable, variable="SOVEREIGN_CALL", value=f"call-{number}")
+            await answered_by(app, channel, max_s="60" if number == 0 else "3")
+        frozen_s = time.monotonic()
+        variable = f"channels/{channels[1]}/variable"
+        await app.post(variable, variable="TIMEOUT(absolute)", value="0.5")
+        await app.post(
+            f"channels/{channels[0]}/continue",
+            context="sovereign-answer",
+            extension="unknown",
+            priority="1",
+        )
+        endings = await asyncio.gather(unknown.ended(20), longest.ended(20))
+        ended_s = sorted(ending.at_s - frozen_s for ending in endings)
+        assert ended_s == pytest.approx([5.5, 8.5], abs=1.7)  # 5.5 s of goodbye
+        shown = await pbx.console("dialplan show globals")
+        for number, reason in ((0, "error"), (1, "max_duration")):
+            noted = shown.partition(f"SOVEREIGN_ENDED_call-{number}={reason}:")[2]
+            frozen_at_s = time.time() - (time.monotonic() - frozen_s)
+            noted_s = int(noted.split()[0]) - frozen_at_s
+            assert ended_s[number] == pytest.approx(noted_s, abs=1.7), "the true end"
+
+
 async def test_a_caller_whose_lease_lapsed_comes_back_to_his_controller(pbx: RunningPbx) -> None:
     async with application(pbx) as app, SipCaller(pbx.sip) as caller:
         async with caller.call("1000") as call:

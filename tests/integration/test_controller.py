@@ -275,6 +275,7 @@ async def test_left_overs_of_a_former_life_are_removed(it: World) -> None:
     it.pbx.leave_over(f"{old}-media", "orphan", bridge=f"{old}-bridge")
     await it.pbx.drop_sockets()
     await until(lambda: not (it.pbx.channels or it.pbx.bridges), 15)
+    assert it.pbx.sent_away == ["orphan"], "a caller hears the PBX's goodbye"
 
 
 async def test_the_calls_of_another_controller_are_left_alone(it: World) -> None:
@@ -309,7 +310,7 @@ async def test_a_left_over_that_cannot_be_removed_does_not_keep_us_deaf(it: Worl
     await it.all_ended()
 
 
-@pytest.mark.parametrize("args", [(), ("inbound",), ("what", "is", "this"), ("answered",)])
+@pytest.mark.parametrize("args", [(), ("inbound",), ("what", "is", "this")])
 async def test_a_channel_that_is_no_call_of_ours_is_hung_up(
     it: World, args: tuple[str, ...]
 ) -> None:
@@ -318,6 +319,26 @@ async def test_a_channel_that_is_no_call_of_ours_is_hung_up(
     await it.pbx.push(event)
     await until(lambda: not it.pbx.channels)
     assert not it.controller.calls
+    assert it.pbx.sent_away == []
+
+
+@pytest.mark.parametrize("role", ["answered", "timeout"])
+async def test_a_caller_of_a_former_life_is_left_to_the_goodbye_of_the_pbx(
+    it: World, role: str
+) -> None:
+    it.pbx.leave_over("x")
+    await it.pbx.enter("x", role)
+    await until(lambda: not it.pbx.channels)
+    assert it.pbx.sent_away == ["x"]
+    assert "DELETE channels/x" not in it.pbx.requests
+
+
+async def test_a_caller_of_a_former_life_who_cannot_be_sent_away_is_hung_up(it: World) -> None:
+    it.pbx.leave_over("x")
+    it.pbx.faults["continue"] = 500
+    await it.pbx.enter("x", "timeout")
+    await until(lambda: not it.pbx.channels)
+    assert "DELETE channels/x" in it.pbx.requests
 
 
 async def test_garbage_from_asterisk_on_reconnect_does_not_end_the_controller(it: World) -> None:

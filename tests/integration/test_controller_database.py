@@ -16,7 +16,7 @@ from sovereign_ari.domain.dialplan import GLOBAL_ENDED
 from sovereign_ari.domain.ids import CallId, call_id
 from sovereign_ari.domain.records import CallOpened
 from sovereign_ari.errors import DatabaseUnavailable
-from sovereign_ari.heartbeat import beat
+from sovereign_ari.heartbeat import beat, close_left_over
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from tests.support.fake_ari import fake_ari
 
@@ -110,6 +110,28 @@ async def test_a_call_that_the_pbx_ended_meanwhile_is_closed_as_it_ended_it(
         hung_up: ("user_hangup", True),
         broken: ("error", False),
     }
+
+
+async def test_a_call_whose_caller_is_still_there_is_closed_when_he_is_gone(
+    pool: asyncpg.Pool,
+) -> None:
+    waits, noted = (call_id("inbound", 1_700_000_000_000, n) for n in (6, 7))
+    async with pool.acquire() as connection:
+        await leave(connection, waits, noted)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=9)
+    async with fake_ari() as pbx, AriHttp(pbx.address) as ari, pool.acquire() as connection:
+        pbx.calls = {"a": waits, "b": noted}
+        pbx.channels = {"a": "Up", "b": "Up"}
+        left = await close_left_over(connection, ari, {waits, noted})
+        assert left == {waits, noted}
+        assert await pool.fetchval("SELECT count(*) FROM calls WHERE ended_at IS NULL") == 2
+        pbx.globals[f"{GLOBAL_ENDED}{noted}"] = f"silence_timeout:{at.timestamp():.0f}"
+        pbx.channels.clear()
+        assert await close_left_over(connection, ari, left) == set()
+        assert pbx.globals == {}
+    rows = await pool.fetch("SELECT id, end_reason, ended_at FROM calls")
+    found = {row["id"]: (row["end_reason"], row["ended_at"] == at) for row in rows}
+    assert found == {waits: ("error", False), noted: ("silence_timeout", True)}
 
 
 async def test_a_pbx_that_does_not_answer_keeps_no_row_open(pool: asyncpg.Pool) -> None:

@@ -6,12 +6,16 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from sovereign_ari.domain.agent import SilencePlan
+from sovereign_ari.domain.dialplan import GLOBAL_ENDED
+from sovereign_ari.domain.ids import CallId, ChannelId
 from sovereign_ari.domain.records import CallClosed, CallNote, CallStatus, EndReason, TurnRecord
 from sovereign_ari.telephony import silence
+from sovereign_ari.wire.ari_http import AriHttp
 from tests.support.controller_world import ASSISTANT, World, world
 from tests.support.fake_ari import until
 
@@ -127,6 +131,47 @@ async def test_a_lease_that_lapsed_because_we_were_slow_costs_no_call(it: World)
     await it.pbx.hang_up("c")
     await it.all_ended()
     assert it.end == (CallStatus.ENDED, EndReason.USER_HANGUP)
+
+
+@pytest.mark.parametrize("thaws_first", [True, False])
+async def test_a_call_that_the_pbx_ended_while_we_were_frozen_ended_when_the_pbx_says(
+    it: World, monkeypatch: pytest.MonkeyPatch, thaws_first: bool
+) -> None:
+    it.assistant = ASSISTANT
+    monkeypatch.setattr(silence.LineGuard, "has_lapsed", property(lambda _: True))
+    await it.pbx.call("c")
+    await it.greeted()
+    call = it.controller.call_ids()[0]
+    note = {f"{GLOBAL_ENDED}{call}": "max_duration:1767268800"}
+    if not thaws_first:
+        it.pbx.globals |= note
+    await it.pbx.hang_up("c")
+    if thaws_first:
+        asks = "GET asterisk/variable"
+        await until(lambda: asks in it.pbx.requests)
+        it.pbx.globals |= note
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED_WITH_ERROR, EndReason.MAX_DURATION)
+    assert it.of(CallClosed)[0].at == datetime.fromtimestamp(1767268800, UTC)
+    assert it.pbx.globals == {}
+
+
+async def test_a_lease_that_was_not_renewed_in_time_is_remembered(it: World) -> None:
+    now = [0.0]
+    async with AriHttp(it.pbx.address) as ari:
+        it.pbx.channels["c"] = "Up"
+        limits = silence.LineLimits(60.0, None)
+        call = CallId("call-inbound-01arz3ndektsv4rrffq69g5fav")
+        guard = silence.LineGuard(ari, call, ChannelId("c"), lambda: now[0], limits)
+        guard.start(lambda: None)
+        await until(lambda: ("c.CHANNEL(language)", "en") in variables(it))
+        before = guard.has_lapsed
+        now[0] = limits.lease_s + 1  # frozen, and back
+        guard.bring_back()
+        await until(lambda: variables(it).count(("c.TIMEOUT(absolute)", "8.000")) == 2)
+        assert (before, guard.has_lapsed) == (False, True)
+        await guard.stop()
+    it.pbx.forget_everything()
 
 
 async def test_hold_stops_the_clock_and_the_agent(it: World) -> None:

@@ -12,15 +12,15 @@ import pytest
 from db.calls import get_call
 from db.controllers import (
     beat,
-    close_calls_of,
     close_ended_alone,
+    close_lost,
     close_orphans,
     find_left_over,
     forget,
 )
 from db.journal import write_entries
 from db.organisations import ensure_operator_organisation
-from tests.support.rows import a_call_id, answered, closed, opened
+from tests.support.rows import a_call_id, answered, closed, later, opened
 
 LONG_AGO = "UPDATE calls SET updated_at = now() - interval '1 hour'"
 
@@ -92,8 +92,10 @@ async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
         await write_entries(connection, [opened(organisation, a_call_id(number))])
     other = a_call_id(7)
     await write_entries(connection, [opened(organisation, other, controller="sovereign-2")])
-    gone = await close_calls_of(connection, "sovereign-1", keep={a_call_id(1)})
-    assert sorted(gone) == [a_call_id(0), a_call_id(2)]
+    await write_entries(connection, [closed(a_call_id(2))])
+    assert await close_lost(connection, {a_call_id(0), a_call_id(2)}) == [a_call_id(0)]
+    found = await get_call(connection, organisation, a_call_id(2))
+    assert found.end_reason == "user_hangup"
     assert (await get_call(connection, organisation, a_call_id(1))).status == "ringing"
     assert (await get_call(connection, organisation, other)).status == "ringing"
 
@@ -101,26 +103,40 @@ async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
 async def test_how_the_pbx_ended_a_call_replaces_what_was_only_a_guess(
     connection: asyncpg.Connection, organisation: str
 ) -> None:
-    unseen, left, known = (a_call_id(number) for number in range(3))
-    for call in (unseen, left, known):
+    unseen, left, known, lost = (a_call_id(number) for number in range(4))
+    for call in (unseen, left, known, lost):
         await write_entries(connection, [opened(organisation, call), answered(call)])
     await write_entries(connection, [closed(known)])
     await connection.execute(
         "UPDATE calls SET updated_at = now() - interval '1 hour' WHERE id = $1", unseen
     )
     assert await close_orphans(connection, older_than_s=15) == [unseen]
-    assert sorted(await find_left_over(connection, "sovereign-1")) == sorted([unseen, left])
+    await close_lost(connection, [lost])
+    assert set(await find_left_over(connection, "sovereign-1")) == {unseen, left, lost}
     at = await connection.fetchval(
         "SELECT answered_at + interval '7 s' FROM calls WHERE id = $1", left
     )
-    for call in (unseen, left, known):
+    for call in (unseen, left, known, lost):
         await close_ended_alone(connection, call, at=at, end_reason="silence_timeout")
-    for call in (unseen, left):
+    for call in (unseen, left, lost):
         found = await get_call(connection, organisation, call)
         assert (found.status, found.end_reason) == ("ended-with-error", "silence_timeout")
         assert found.ended_at == at
     assert (await get_call(connection, organisation, known)).end_reason == "user_hangup"
     assert await find_left_over(connection, "sovereign-1") == []
+
+
+async def test_how_a_controller_that_was_only_slow_ended_a_call_replaces_the_guess(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    await write_entries(connection, [opened(organisation), answered()])
+    await connection.execute(LONG_AGO)
+    assert await close_orphans(connection, older_than_s=15) == [a_call_id()]
+    for end in (closed(after_s=8), closed(after_s=99)):  # told twice: the first counts
+        await write_entries(connection, [end])
+    found = await get_call(connection, organisation, a_call_id())
+    assert (found.status, found.end_reason, found.error) == ("ended", "user_hangup", None)
+    assert found.ended_at == later(8)
 
 
 async def test_a_heartbeat_is_one_row_until_the_controller_ends(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.assistants import ASSISTANTS
-from db.controllers import close_calls_of
+from db.controllers import close_lost
 from db.organisations import create_organisation, ensure_operator_organisation, update_organisation
 from db.tenancy import acting_for
 from sovereign_ari.domain.records import CallStatus, EndReason
@@ -162,7 +162,7 @@ async def test_a_call_whose_controller_died_tells_that_it_ended(
     assistant: str,
 ) -> None:
     await write(pool, await rings(connection), answered())
-    assert await close_calls_of(connection, "sovereign-1") == [a_call_id()]
+    assert await close_lost(connection, [a_call_id()]) == [a_call_id()]
     async with delivering(pool):
         await until_settled(pool)
     assert [one.status for one in receiver.received] == ["in-progress", "ended-with-error"]

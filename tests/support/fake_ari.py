@@ -27,6 +27,7 @@ class FakeAri:
     channels: dict[str, str] = field(default_factory=dict)
     bridges: dict[str, set[str]] = field(default_factory=dict)
     globals: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, str] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
@@ -78,7 +79,9 @@ class FakeAri:
                 body = {"name": self.app, "channel_ids": list(self.channels), "bridge_ids": []}
                 return web.json_response(body)
             case "GET", ["channels"]:
-                return web.json_response([self.channel(c) for c in self.channels])
+                named = {c: {"SOVEREIGN_CALL": call} for c, call in self.calls.items()}
+                shown = [self.channel(c, channelvars=named.get(c, {})) for c in self.channels]
+                return web.json_response(shown)
             case "GET", ["bridges"]:
                 return web.json_response(
                     [{"id": b, "channels": sorted(c)} for b, c in self.bridges.items()]

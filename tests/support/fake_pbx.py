@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sovereign_ari.domain.dialplan import UNKNOWN_EXTENSION
 from tests.support.fake_ari import FakeAri
 
 _STEPS = [
@@ -47,6 +48,7 @@ class Pbx(FakeAri):
     mute: set[str] = field(default_factory=set)
     owned: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
+    sent_away: list[str] = field(default_factory=list)
     garbage: bool = False
     called: int = 0
     far_ends: dict[str, socket.socket] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Pbx(FakeAri):
             case "POST", ["channels", "externalMedia"]:
                 return self._open_media(query["channelId"])
             case "POST", ["channels", channel, *rest] if channel in self.channels:
-                self._play(channel, rest)
+                self._play(channel, rest, query)
                 return web.Response(status=204)
             case "POST", ["applications", _, "subscription"] if (
                 query["eventSource"].removeprefix("channel:") in self.channels
@@ -118,7 +120,7 @@ class Pbx(FakeAri):
             case "POST", ["bridges"]:
                 self.names[query["bridgeId"]] = query["name"]
                 return super()._act(method, path, query)
-            case "POST", _:
+            case "POST", ["channels" | "bridges" | "applications", *_]:
                 return web.json_response({"message": "not found"}, status=404)
             case "DELETE", ["channels", channel] if channel in self.channels:
                 self._later(self.hang_up(channel))
@@ -126,9 +128,12 @@ class Pbx(FakeAri):
             case _:
                 return super()._act(method, path, query)
 
-    def _play(self, channel: str, request: list[str]) -> None:
+    def _play(self, channel: str, request: list[str], query: Any) -> None:
         """Do what a request for a channel leads to in the dialplan."""
         match request:
+            case ["continue"] if query["extension"] == UNKNOWN_EXTENSION:
+                self.sent_away.append(channel)
+                self._later(self.hang_up(channel, 41))
             case ["continue"]:
                 self._later(self.enter(channel, "answered"))
             case ["snoop", listener]:
