@@ -10,6 +10,8 @@ from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.domain.agent import Assistant, SilencePlan
 from sovereign_ari.domain.silence import Check, GivingUp, SilenceClock
 
+LISTENS_WITHIN_S = 6.0  # of the answer: the PBX's ears need a channel of their own
+
 ASK = (
     "The caller has said nothing for a while. Ask in one short sentence, in the language of this"
     " conversation and fitting to it, whether they are still there. Say nothing else."
@@ -118,6 +120,7 @@ class Silence:
         self._minded = is_minded(assistant)
         self._note = note
         self._told_deaf = False
+        self._listens_by_s: float | None = None
         self._said_goodbye = False
 
     def understood(self, now_s: float) -> None:
@@ -134,9 +137,7 @@ class Silence:
         """Let time pass; what to say now, if it is time. See `SilenceClock.tick`."""
         if not self._minded:
             return None
-        if self.clock.deaf and not self._told_deaf:
-            self._told_deaf = True
-            self._note("talk_detection_missing", {})
+        self._note_deafness(now_s)
         match self.clock.tick(now_s, busy=busy, speaking=speaking):
             case None:
                 return None
@@ -147,6 +148,17 @@ class Silence:
                 return Prompt(self._end_call_message, ends=True, final=True)
             case GivingUp.GOODBYE:
                 return self._goodbye()
+
+    def _note_deafness(self, now_s: float) -> None:
+        """Say once that the PBX hears nothing; at the beginning it may only not listen yet."""
+        if self._listens_by_s is None:
+            self._listens_by_s = now_s + LISTENS_WITHIN_S
+        clock = self.clock
+        if self._told_deaf or not clock.deaf:
+            return
+        if clock.unheard or now_s >= self._listens_by_s:
+            self._told_deaf = True
+            self._note("talk_detection_missing", {})
 
     def _check(self, attempt: int) -> str | Aside:
         if messages := self._plan.messages:

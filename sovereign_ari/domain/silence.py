@@ -65,6 +65,7 @@ class SilenceClock:
 
     Attributes:
         deaf: Whether our own detection has replaced the PBX's.
+        unheard: Whether that is for good, as far as we were told.
         held: Whether the far end has us on hold.
     """
 
@@ -78,7 +79,7 @@ class SilenceClock:
         self._voice_since_s: float | None = None
         self.held = False
         self._pbx_has_heard = False
-        self.deaf = False
+        self.deaf = self.unheard = False
 
     def restart(self, now_s: float) -> None:
         """Begin anew: the caller was answered, or gave a sign of life that is no sound."""
@@ -88,7 +89,7 @@ class SilenceClock:
     def talking(self, on: bool, now_s: float) -> None:
         """Take what the PBX says: the caller's line became loud, or quiet `HANGOVER_S` ago."""
         self._pbx_has_heard = True
-        self.deaf = False
+        self.deaf = self.unheard = False
         if not on:
             self._talk_since_s = None
         elif self._talk_since_s is None:
@@ -96,13 +97,13 @@ class SilenceClock:
 
     def go_deaf(self) -> None:
         """Note that the PBX will say nothing of this line."""
-        self.deaf = not self._pbx_has_heard
+        self.deaf = self.unheard = not self._pbx_has_heard
 
     def understood(self, now_s: float) -> None:
         """Note that words of the caller were recognised."""
         self._attempts = 0
         self._quiet_since_s = self._understood_s = now_s
-        self.go_deaf()
+        self.deaf = not self._pbx_has_heard
 
     def hold(self, on: bool) -> None:
         """Note that the far end put us on hold, or took us back."""

@@ -12,6 +12,7 @@ from sovereign_ari.conversation.silence import ASK, ASK_AGAIN, LINES, SAY_GOODBY
 from sovereign_ari.conversation.terms import Ending
 from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.domain.agent import SilencePlan
+from sovereign_ari.domain.control import EndCall
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, Token
@@ -159,6 +160,30 @@ def test_nobody_is_asked_while_on_hold() -> None:
     assert checks_of(it) == 1
 
 
+@pytest.mark.parametrize("model_works", [True, False])
+def test_last_words_on_hold_are_left_unsaid(model_works: bool) -> None:
+    async def caller(it: Scene) -> None:
+        await it.quiet(3000)
+        if model_works:
+            assert it.dialogue.control(EndCall("So long, and thank you so much for your call."))
+        else:
+            await it.speak(600)
+        while not it.mouth.queued_s:
+            await it.quiet(20)
+        it.dialogue.quiet.clock.hold(True)
+        it.mouth.pause()
+        await it.quiet(1000)
+
+    def respond(_: Sequence[Message]) -> list[ReplyPart | ProviderUnavailable]:
+        return [ProviderUnavailable("gone")]
+
+    llm = ScriptedLlm(respond)
+    _, ending = converse(caller, lambda: Scene(llm=llm, stt=ScriptedStt("Hello there")))
+    assert ending is not None
+    expected = EndReason.ASSISTANT_HANGUP if model_works else EndReason.PROVIDER_ERROR
+    assert ending.reason is expected
+
+
 def test_what_only_the_pbx_hears_moves_the_timer() -> None:
     async def caller(it: Scene) -> None:
         loop = asyncio.get_running_loop()
@@ -181,13 +206,29 @@ def test_a_pbx_that_says_nothing_of_a_caller_who_was_understood_is_noted_once() 
         for _ in range(2):
             await it.quiet(1500)
             await it.speak(600)
-        await it.quiet(1000)
+        assert "talk_detection_missing" not in it.notes, "it may not listen yet"
+        await it.quiet(4000)
 
     it, _ = converse(
         caller,
         lambda: Scene(assistant=replace(ASSISTANT, silence=FIXED), stt=ScriptedStt("one", "two")),
     )
     assert it.notes.count("talk_detection_missing") == 1
+
+
+def test_a_pbx_that_listens_a_little_later_than_the_caller_speaks_is_not_missed() -> None:
+    async def caller(it: Scene) -> None:
+        loop = asyncio.get_running_loop()
+        await it.quiet(500)
+        await it.speak(600)
+        it.dialogue.quiet.clock.talking(True, loop.time())
+        it.dialogue.quiet.clock.talking(False, loop.time())
+        await it.quiet(8000)
+
+    it, _ = converse(
+        caller, lambda: Scene(assistant=replace(ASSISTANT, silence=FIXED), stt=ScriptedStt("one"))
+    )
+    assert "talk_detection_missing" not in it.notes
 
 
 def test_an_assistant_without_a_plan_asks_nothing_and_notes_nothing() -> None:
