@@ -49,7 +49,7 @@ MOST_DIGITS = 10
 def code_goes_on(text: str, expected: Expected) -> bool | None:
     """Whether more of the number or code at the end must come; None when there is none."""
     tokens = _TOKEN.findall(_AMOUNT.sub(" amount ", text))
-    shouted = text.isupper()
+    shouted = text.isupper() and any(len(one) > 4 and one.isalpha() for one in tokens)
     at = len(tokens)
     while at and _is_part(tokens[at - 1], shouted=shouted):
         at -= 1
@@ -109,7 +109,7 @@ def _stands_alone(tail: Sequence[str]) -> bool:
 def _name_of(lead: Sequence[str]) -> str:
     """The word of identification that the end of these words names, empty without one."""
     for back, word in enumerate(reversed(lead[-MOST_LINKS - 1 :]), start=1):
-        if IDENTIFIER.fullmatch(word):
+        if IDENTIFIER.fullmatch(word.removesuffix("s")):  # "the code's"
             before = lead[-back - 1] if len(lead) > back else ""
             return "" if word == "order" and before in _DO else word
         if word not in _LINKS:

@@ -37,6 +37,9 @@ from sovereign_ari.domain.expectation import expected_after
         "1234",
         "4711.",
         "AB12",
+        "B AB 12",
+        "NL91 ABNA",
+        "my extension's 12",
     ],
 )
 def test_what_is_called_a_number_or_stands_alone_is_not_over(text: str) -> None:
