@@ -14,7 +14,7 @@ from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.domain.agent import SilencePlan
 from sovereign_ari.domain.control import EndCall
 from sovereign_ari.domain.records import EndReason
-from sovereign_ari.errors import ProviderRefused, ProviderUnavailable
+from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.base import Message, ReplyPart, Token
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt
 from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
@@ -174,7 +174,7 @@ def test_last_words_on_hold_are_left_unsaid(model_works: bool) -> None:
         it.mouth.pause()
         await it.quiet(1000)
 
-    def respond(_: Sequence[Message]) -> list[ReplyPart | ProviderUnavailable]:
+    def respond(_: Sequence[Message]) -> list[ReplyPart | ProviderError]:
         return [ProviderUnavailable("gone")]
 
     llm = ScriptedLlm(respond)
