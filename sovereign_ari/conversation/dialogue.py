@@ -37,6 +37,7 @@ from sovereign_ari.media.transcode import silence_frame
 from sovereign_ari.speech.base import Transcript
 
 STT_ANSWER_TIMEOUT_S = 12.0  # of all recognisers together: each has its own in `resilience`
+STOOD_STILL_S = 0.2  # between two ticks: not the line was silent, but we did not hear
 GAP_S = 0.08  # a caller's line that sends nothing for longer is heard as silent, as it is meant
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class Dialogue:
         self._last_words: Ending | None = None  # how it ends once they are said
         self._stt_final_s: float | None = None
         self._flush_sent_s = 0.0
-        self._last_frame_s = self._clock()
+        self._last_frame_s = self._last_tick_s = self._clock()
         self._tasks: asyncio.TaskGroup | None = None
         self._over: asyncio.Future[Ending] | None = None
 
@@ -108,11 +109,14 @@ class Dialogue:
         self._listen_to(frame, now_s)
 
     def tick(self, now_s: float) -> None:
-        """Let time pass; to be called a few times a second, audio or not."""
+        """Let time pass; to be called every 40 ms or so, audio or not."""
         if self._closing and self.quiet.clock.held and self._last_words is not None:
             self._leave_unsaid(self._last_words)
         if self._closing or self._agent.book.answered_s is None:
             return
+        if now_s - self._last_tick_s > STOOD_STILL_S:  # what the line sent meanwhile is to come
+            self._last_frame_s = max(self._last_frame_s, now_s - GAP_S)
+        self._last_tick_s = now_s
         while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
             self._listen_to(self._silence, now_s)
