@@ -102,6 +102,7 @@ async def test_a_call_is_recorded_and_tells_that_nobody_dials(
         "recording_url": None,
     }  # fmt: skip
     assert {name: call[name] for name in expected} == expected
+    assert call.pop("usage") == []
     assert await calls(api) == [call]
     status, timeline = await api.ask("GET", f"/api/v1/calls/{call_id}/timeline")
     assert (status, timeline["turns"]) == (200, [])

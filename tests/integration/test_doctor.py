@@ -216,8 +216,8 @@ async def test_the_slow_provider_is_named(keyed: Platform, vendor: FakeOpenAI) -
         diagnosis = await ask_doctor(keyed.data_dir, **with_key(vendor))
     finally:
         vendor.chat.first_token_s = 0.0
-    assert diagnosis.code == 1
-    assert diagnosis.grade_of("voice to voice") == "FAIL"
+    assert diagnosis.code == 0  # the caller is asked for a moment meanwhile
+    assert diagnosis.grade_of("voice to voice") in ("SLOW", "POOR")
     hint = diagnosis.line_of("voice to voice").partition("->")[2]
     assert re.search(r"most of it is the model \(openai/\S+\): 4\d\d\d ms", hint), diagnosis.output
     await assert_nothing_left(keyed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import random
@@ -161,10 +162,15 @@ async def running_platform(env: Mapping[str, str]) -> AsyncIterator[Platform]:
     folder = _new_folder()
     data_dir = folder / "data"
     output = folder / "up.log"
-    process = await _start(folder, _environment(data_dir, env), output)
+    async with _alone_at_start():
+        process = await _start(folder, _environment(data_dir, env), output)
+        try:
+            ready = await _ready(process, data_dir / "ready.json", output)
+        except BaseException:
+            await _stop(process, output)
+            raise
+    platform = Platform(ready, data_dir)
     try:
-        ready = await _ready(process, data_dir / "ready.json", output)
-        platform = Platform(ready, data_dir)
         yield platform
         pids = platform.pids
     except BaseException:
@@ -175,6 +181,14 @@ async def running_platform(env: Mapping[str, str]) -> AsyncIterator[Platform]:
     if code != 0 or left:
         raise PlatformFailed(f"ended with {code}, left {left}:\n{_tail(output)}")
     shutil.rmtree(folder)
+
+
+@asynccontextmanager
+async def _alone_at_start() -> AsyncIterator[None]:
+    """Let one product start at a time: the ports that it found free are not yet its own."""
+    with (Path(tempfile.gettempdir()) / "sovereign-test-start.lock").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
 
 
 def _new_folder() -> Path:
