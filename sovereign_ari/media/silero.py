@@ -18,10 +18,6 @@ _CONTEXT_S = 0.004  # of the sound before, which the network gets again with eac
 _FULL_SCALE = 32768.0
 _ERRORS_ONLY = 3
 _REMEMBERED_CHUNKS = 3  # of what was skipped: enough to hear how a word began
-_SURE = 0.85
-_SURE_FOR_CHUNKS = (
-    2  # who surely speaks does so for 64 ms more: the network costs most of listening
-)
 
 
 @cache
@@ -86,7 +82,6 @@ class Silero:
             (1, self._context + self._chunk_bytes // 2), dtype=np.float32
         )
         self._waiting = b""
-        self._sure_for = 0
         self._skips = 0
         self._asked_at = 0  # the number of skips: what is skipped meanwhile outdates the answer
 
@@ -96,16 +91,13 @@ class Silero:
         size = self._chunk_bytes
         whole = len(sound) - len(sound) % size
         for at in range(0, whole, size):
-            self._sure_for -= 1
-            if self._sure_for < 0:
-                self._ask(sound[at : at + size])
+            self._ask(sound[at : at + size])
         self._waiting = sound[whole:]
         return self.probability
 
     def skip(self, pcm: bytes) -> None:
         """Take PCM16 in which nobody can be speaking, without asking the network."""
         self.probability = 0.0
-        self._sure_for = 0
         self._skips += 1
         self._waiting = (self._waiting + pcm)[-_REMEMBERED_CHUNKS * self._chunk_bytes :]
 
@@ -128,4 +120,3 @@ class Silero:
         self.state = state
         if self._asked_at == self._skips:
             self.probability = probability
-            self._sure_for = _SURE_FOR_CHUNKS if probability > _SURE else 0
