@@ -57,7 +57,6 @@ from sovereign_ari.vault import Vault
 from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
-from sovereign_ari.wire.hearing_thread import HearingThread
 from sovereign_ari.wire.pacer import Pacer
 from sovereign_ari.work.deliveries import deliveries_queue
 from sovereign_ari.work.queue import Queue, all_of
@@ -96,10 +95,9 @@ async def run_controller(settings: Settings) -> None:
         await registry.warm_up()
         await asyncio.to_thread(vad.warm_up)
         ari = await stack.enter_async_context(AriHttp(address))
-        pacer, hearing = Pacer(), HearingThread()
-        for thread in (pacer, hearing):
-            thread.start()
-            stack.callback(thread.stop)
+        pacer = Pacer()
+        pacer.start()
+        stack.callback(pacer.stop)
         writer = JournalWriter(lambda entries: _write(pool, entries))
         vault = opening_vault(settings.master_keys)
         tools, requests = _integrators(stack, settings, pool, vault, registry)
