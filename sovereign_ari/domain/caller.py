@@ -9,6 +9,8 @@ radio nor a broken detector takes the floor for good.
 
 from __future__ import annotations
 
+from sovereign_ari.domain.backchannels import beyond_backchannels
+
 FRAME_S = 0.020
 SLACK_S = FRAME_S / 4  # frames arrive a little early or late; none of them is worth another frame
 ONSET_FRAMES = 2
@@ -51,6 +53,7 @@ class CallerSpeech:
         self._partial = ""
         self._run = 0
         self._unheard_flushes = 0
+        self._murmured = False
         self._asked_s: float | None = None
         self._began_s = now_s
         self._ignoring = False
@@ -111,7 +114,10 @@ class CallerSpeech:
             self.flushes_out = max(0, self.flushes_out - 1)
         if self._unheard_flushes:
             self._unheard_flushes -= flushed
-            return
+            if not (self._murmured and beyond_backchannels(text)):
+                return
+            if not beyond_backchannels(" ".join(self._finals)):
+                self._finals.clear()  # recalled: it is the beginning of this text
         before = self.text
         if final:
             self._partial = ""
@@ -164,9 +170,15 @@ class CallerSpeech:
         """Take no notice of the voice until it stops."""
         self._ignoring = True
 
-    def disregard_answers(self) -> None:
-        """Take no notice of what the recogniser has been asked and not answered."""
+    def disregard_answers(self, *, murmured: bool = False) -> None:
+        """Take no notice of what the recogniser has been asked and not answered.
+
+        Args:
+            murmured: Only as long as it is backchannels: "yes" may have been the beginning of
+                "yes but wait".
+        """
         self._unheard_flushes = self.flushes_out
+        self._murmured = murmured
 
     def recall(self, text: str, stopped_s: float) -> None:
         """Have said this after all."""

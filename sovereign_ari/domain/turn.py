@@ -252,7 +252,7 @@ class TurnTaker:
             decisions.append(self._flush(now_s))  # else it stands before the words that come next
         if reason == "backchannel":
             self._murmur = _Murmur(caller.text, caller.stopped_s, now_s)
-            caller.disregard_answers()
+            caller.disregard_answers(murmured=True)
         self.resumed_after = reason
         self._paused = False
         caller.forget()

@@ -126,6 +126,29 @@ def test_words_that_follow_a_backchannel_interrupt() -> None:
     assert scene.kinds() == [PAUSE, INTERRUPT]
 
 
+@pytest.mark.parametrize("final", [True, False])
+def test_words_that_come_late_behind_what_seemed_a_backchannel_interrupt(final: bool) -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(900)
+    scene.words("yes", final=False, flushed=False).quiet(240)
+    assert scene.kinds() == [PAUSE, RESUME, FLUSH]
+    if not final:
+        scene.words("yes but", final=False, flushed=False).quiet(20)
+    scene.words("yes but wait a moment").quiet(1500)
+    assert scene.kinds()[:5] == [PAUSE, RESUME, FLUSH, PAUSE, INTERRUPT]
+    assert RESUME not in scene.kinds()[5:]
+    ended = scene.log[-1][1]
+    assert isinstance(ended, EndTurn)
+    assert ended.text == "yes but wait a moment"
+
+
+def test_a_backchannel_that_turns_out_to_be_more_stands_once_in_the_turn() -> None:
+    scene = Scene().agent_speaks().quiet(1000).speak(900)
+    scene.words("yes", final=False, flushed=False).quiet(240)
+    scene.taker.agent_ended()
+    scene.quiet(40).words("yes but wait").quiet(2000)
+    assert [ended.text for _, ended in scene.log if isinstance(ended, EndTurn)] == ["yes but wait"]
+
+
 def test_a_backchannel_that_meets_the_last_words_of_a_reply_is_an_answer() -> None:
     scene = Scene().agent_speaks().quiet(1000).speak(300).quiet(260).words("ja").quiet(500)
     scene.taker.agent_ended()
