@@ -20,6 +20,7 @@ from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.audio_log import AudioLog, Flush
 from sovereign_ari.speech.base import Transcript
 from sovereign_ari.speech.openai_stt_items import TranscriptionItems, flush_event_id
+from sovereign_ari.speech.patience import Patience
 
 MIN_COMMIT_S = 0.1
 """Less audio than this the vendor refuses to commit."""
@@ -79,6 +80,7 @@ class OpenAIStream:
         self._flushes = 0
         self._answer_by_s: float | None = None
         self._patience: asyncio.Timeout | None = None
+        self._sending = Patience()
         self._news = asyncio.Event()
         self._failure: ProviderError | None = None
         self._retried = False
@@ -100,7 +102,7 @@ class OpenAIStream:
         self._log.append(audio)
         self._uncommitted_bytes += len(audio)
         if self._socket is not None:
-            await self._write(self._socket, _append_json(audio))
+            await self._write(self._socket, _append_json(audio), self._sending)
 
     async def flush(self) -> None:
         """Ask for the words so far; too little audio is answered without asking."""
@@ -116,7 +118,7 @@ class OpenAIStream:
         self._uncommitted_bytes = 0
         self._expect_answer()
         if self._socket is not None:
-            await self._write(self._socket, _commit_json(mark))
+            await self._write(self._socket, _commit_json(mark), self._sending)
 
     async def __aiter__(self) -> AsyncIterator[Transcript]:
         while not self._closed:
@@ -193,21 +195,22 @@ class OpenAIStream:
         self._answer_by_s = None
         if self._items.waiting:
             self._expect_answer()
+        sending = Patience()  # whoever speaks may still wait for the connection that is gone
         for _, entry in self._log.after(self._log.first):
             if isinstance(entry, bytes):
-                await self._write(socket, _append_json(entry))
+                await self._write(socket, _append_json(entry), sending)
             elif entry.number > newest or entry.number in unanswered:
-                await self._write(socket, _commit_json(entry))
+                await self._write(socket, _commit_json(entry), sending)
 
     async def _hang_up(self) -> None:
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
-    async def _write(self, socket: Socket, message: str) -> None:
+    async def _write(self, socket: Socket, message: str, sending: Patience) -> None:
         """Send, or leave it to the reader to find that the connection is gone."""
         try:
-            async with asyncio.timeout(self._limits.send_s):
+            with sending.of(self._limits.send_s):
                 await socket.send_str(message)
         except TimeoutError:
             await socket.close()
@@ -240,7 +243,7 @@ def event_of(message: aiohttp.WSMessage) -> dict[str, Any]:
 
 
 def _append_json(audio: bytes) -> str:
-    """Build an append event by hand: 50 of them a second and call."""
+    """Build an append event by hand: ten of them a second and call."""
     encoded = binascii.b2a_base64(audio, newline=False).decode("ascii")
     return f'{{"type":"input_audio_buffer.append","audio":"{encoded}"}}'
 

@@ -12,6 +12,7 @@ import aiohttp
 
 from sovereign_ari.errors import OutgoingFailed, ProviderUnavailable
 from sovereign_ari.speech.endpoint import Endpoint
+from sovereign_ari.speech.patience import Patience
 from sovereign_ari.speech.vendor_errors import error_of_status
 
 _MAX_ERROR_BYTES = 64 * 1024
@@ -75,6 +76,7 @@ class StreamedAnswer:
     def __init__(self, what: str, response: aiohttp.ClientResponse) -> None:
         self._what = what
         self._response = response
+        self._patience = Patience()
         self._ending = False
 
     @property
@@ -89,7 +91,7 @@ class StreamedAnswer:
             ProviderUnavailable: When nothing comes in time, or the body breaks off.
         """
         with _our_errors(self._what):
-            async with asyncio.timeout_at(deadline_s):
+            with self._patience.of(deadline_s - asyncio.get_running_loop().time()):
                 return await self._response.content.readany()
 
     async def beginning(self, deadline_s: float) -> bytes:

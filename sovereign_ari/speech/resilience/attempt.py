@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
 from sovereign_ari.speech.base import LanguageModel, Message, ReplyPart, ToolSpec, Usage
+from sovereign_ari.speech.patience import Patience
 from sovereign_ari.speech.resilience.candidate import Candidate
 
 _log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Attempt:
         self.began_s = began_s
         self.deadline_s = began_s + wait_s
         self._wait_s = wait_s
+        self._patience = Patience()
         self._ahead: list[ReplyPart] = []
         self._stream = candidate.provider.reply(messages, tools)
         self.beginning = asyncio.create_task(self._begin(), name="model begins")
@@ -82,7 +84,7 @@ class Attempt:
 
     async def _next(self, pause_s: float) -> ReplyPart | None:
         try:
-            async with asyncio.timeout(pause_s):
+            with self._patience.of(pause_s):
                 return await anext(self._stream, None)
         except TimeoutError:
             raise TooSlow(f"{self.label} wrote nothing for {pause_s:g} s") from None

@@ -11,6 +11,7 @@ from sovereign_ari.errors import ProviderError
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
+from sovereign_ari.speech.patience import Patience
 from sovereign_ari.speech.resilience.candidate import Candidate
 from sovereign_ari.speech.resilience.succession import now_s
 from sovereign_ari.speech.resilience.unheard import Unheard
@@ -32,6 +33,7 @@ class Line:
         answer_s: Longest wait for the answer to a flush.
         slack_s: How much longer the first one may take.
         answered: Whether it has answered one.
+        sending: The deadline of whoever tells it something.
         fault: Why it ended, when a sender found out.
     """
 
@@ -44,6 +46,7 @@ class Line:
         self.answer_s = 0.0
         self.slack_s = 0.0
         self.answered = False
+        self.sending = Patience()
         self.fault: ProviderError | None = None
         self._audio = audio
         self._unheard = unheard

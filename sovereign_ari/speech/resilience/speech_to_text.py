@@ -248,7 +248,7 @@ class _Listening:
     async def _tell(self, line: Line, entry: bytes) -> None:
         """Tell a vendor; when it cannot be told, what is kept is told to the next one."""
         try:
-            async with asyncio.timeout(self._limits.send_s):
+            with line.sending.of(self._limits.send_s):
                 await line.tell(entry)
         except TimeoutError:
             self._lose(line, TooSlow(f"{line.candidate.label} does not take what is said"))

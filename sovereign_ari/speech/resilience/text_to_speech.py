@@ -11,7 +11,6 @@ The voice that took over stays for the rest of the call: a caller hears one chan
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
 from sovereign_ari.speech.checked_voice import checked_audio
+from sovereign_ari.speech.patience import Patience
 from sovereign_ari.speech.resilience.candidate import Candidate, worth_another_try
 from sovereign_ari.speech.resilience.notes import ProviderNotes
 from sovereign_ari.speech.resilience.succession import Succession, TooSlow, now_s
@@ -120,9 +120,9 @@ class ResilientTextToSpeech:
         converter = Converter(voice.audio, self.audio)
         piece_bytes = voice.audio.bytes_for(_PIECE_S)
         heard_all_s = 0.0  # when the caller will have heard all that came, at the earliest
-        wait_s = first_s
+        wait_s, patience = first_s, Patience()
         async with aclosing(checked_audio(voice, text)) as chunks:
-            while (chunk := await _next(chunks, wait_s, candidate.label)) is not None:
+            while (chunk := await _next(chunks, wait_s, patience, candidate.label)) is not None:
                 heard_all_s = max(heard_all_s, now_s()) + voice.audio.seconds(len(chunk))
                 if voice.audio == self.audio:
                     yield chunk
@@ -157,9 +157,11 @@ class ResilientTextToSpeech:
         self._notes.fallback(was.label, self._speaker.label, error, took_s)
 
 
-async def _next(chunks: AsyncIterator[bytes], wait_s: float, label: str) -> bytes | None:
+async def _next(
+    chunks: AsyncIterator[bytes], wait_s: float, patience: Patience, label: str
+) -> bytes | None:
     try:
-        async with asyncio.timeout(wait_s):
+        with patience.of(wait_s):
             return await anext(chunks, None)
     except TimeoutError:
         raise TooSlow(f"{label} sent no audio for {wait_s:.1f} s") from None
