@@ -18,6 +18,11 @@ CHUNK_FRAMES = 5
 """Frames handed to the recogniser at once. A flush hands over what there is, so an end of turn
 does not wait for a chunk; a message per frame would cost a call half of its CPU."""
 
+IDLE_CHUNK_FRAMES = 15
+IDLE_AFTER_FRAMES = 50
+"""As many, and since when, while the caller says nothing: nobody waits for words then. The first
+frame of voice takes along what was collected."""
+
 _FLUSH = b""
 
 
@@ -47,6 +52,7 @@ class Ears:
         self._silence = silence_frame(wire)
         self._on_transcript = on_transcript
         self._chunk: list[bytes] = []
+        self._quiet_frames = 0
         self._chunks = ChunkQueue()
 
     @property
@@ -62,7 +68,9 @@ class Ears:
         """
         heard = self._hearing.judge(frame, self._mouth.take_sent())
         self._chunk.append(self._silence if heard.echo else frame)
-        if len(self._chunk) >= CHUNK_FRAMES:
+        self._quiet_frames = 0 if heard.voiced else self._quiet_frames + 1
+        idle = self._quiet_frames > IDLE_AFTER_FRAMES
+        if len(self._chunk) >= (IDLE_CHUNK_FRAMES if idle else CHUNK_FRAMES):
             self._hand_over()
         if heard.doubtful:
             self.flush()  # the recogniser knows best: a voice that we miss must not go unanswered
