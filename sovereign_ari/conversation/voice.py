@@ -16,7 +16,7 @@ from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.speech.base import TextToSpeech
 
-PIECE_S = 0.1
+PIECE_S = 0.2
 MOST_BREAKS = 7
 """How often voices may break off within one piece of text: twice each, of a primary and three."""
 

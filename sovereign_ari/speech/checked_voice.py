@@ -29,9 +29,10 @@ async def checked_audio(voice: TextToSpeech, text: str) -> AsyncGenerator[bytes,
             left_s -= audio.seconds(len(chunk))
             if not looked_at:
                 head += chunk
-                if len(head) < _head_bytes(voice, head):
+                needed = _head_bytes(voice, head)
+                if len(head) < needed:
                     continue
-                _look_at(voice, head)
+                _look_at(voice, head[:needed])
                 looked_at, chunk, head = True, head, b""
             yield chunk
             if left_s < 0:
