@@ -31,7 +31,6 @@ from sovereign_ari.domain.dialplan import (
     ARGUMENT_ANSWERED,
     ARGUMENT_INBOUND,
     ARGUMENT_MEDIA,
-    ARGUMENT_TALK,
     ARGUMENT_TIMEOUT,
     UNKNOWN_EXTENSION,
 )
@@ -102,8 +101,7 @@ class Controller:
             case ChannelDestroyed(channel=channel, cause=cause):
                 self._on_gone(channel.id, cause)
             case ChannelTalkingStarted(channel=channel) | ChannelTalkingFinished(channel=channel):
-                owner = call_of(channel.id)
-                if owner is not None and (call := self._calls.get(owner)):
+                if call := self._by_channel.get(channel.id):
                     loud = isinstance(event, ChannelTalkingStarted)
                     call.line.talking(loud, self._services.clock())
             case ChannelHold(channel=channel) | ChannelUnhold(channel=channel):
@@ -223,8 +221,8 @@ class Controller:
         match role:
             case x if x == ARGUMENT_INBOUND and len(rest) >= 4:
                 self._accept(channel, rest)
-            case x if x in (ARGUMENT_MEDIA, ARGUMENT_TALK):
-                self._on_leg_entered(channel, role)
+            case x if x == ARGUMENT_MEDIA:
+                self._on_leg_entered(channel)
             case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):
                 if call := self._by_channel.get(channel):
                     over = TimedOut(call.line.longest_is_over)
@@ -235,13 +233,11 @@ class Controller:
                 log.warning("a channel came with an unknown role: %.32s", role)
                 self._refuse(channel, CONGESTION)
 
-    def _on_leg_entered(self, channel: ChannelId, role: str) -> None:
+    def _on_leg_entered(self, channel: ChannelId) -> None:
         owner = call_of(channel)
         call = self._calls.get(owner) if owner is not None else None
         if call is None or call.runner.state in (CallState.ENDING, CallState.ENDED):
             self._refuse(channel, NORMAL_CLEARING)  # made after we had given it up
-        elif role == ARGUMENT_TALK:
-            call.line.talk_entered()
         else:
             call.media_entered.set()
 

@@ -41,32 +41,27 @@ class CallersLine:
         """Whether the call has lasted as long as it may."""
         return self._guard is None or self._guard.longest_is_over
 
-    def answered(
-        self,
-        services: CallServices,
-        call: CallId,
-        channel: ChannelId,
-        assistant: Assistant,
-        dialogue: Dialogue,
-    ) -> None:
-        """Begin to guard it."""
-        self._dialogue = dialogue
+    def answering(
+        self, services: CallServices, call: CallId, channel: ChannelId, assistant: Assistant
+    ) -> Mapping[str, str]:
+        """Prepare to guard it; returns what the dialplan must know before it answers."""
         silence_s = longest_silence_s(assistant.silence, assistant.silence_timeout_s)
         limits = LineLimits(
             assistant.max_duration_s, silence_s, in_language_of(assistant, GOODBYES)
         )
         self._guard = LineGuard(services.ari, call, channel, services.clock, limits)
-        self._guard.start(dialogue.quiet.clock.go_deaf)
+        return limits.variables(call)
+
+    def answered(self, dialogue: Dialogue) -> None:
+        """Begin to guard it."""
+        assert self._guard is not None
+        self._dialogue = dialogue
+        self._guard.start()
 
     def back(self) -> None:
         """Go on: the PBX had taken the caller away because it had not heard of us in time."""
         if self._guard is not None:
             self._guard.bring_back()
-
-    def talk_entered(self) -> None:
-        """Note that the channel which detects talk is in our application."""
-        if self._guard is not None:
-            self._guard.talk_entered.set()
 
     def talking(self, on: bool, now_s: float) -> None:
         """Note that it became loud, or quiet."""
@@ -92,7 +87,7 @@ class CallersLine:
         return self._silence if self._held else frame
 
     async def ended_alone(self) -> EndedAlone | None:
-        """How the PBX ended the call, when it minded it alone; to be asked after `release`."""
+        """How the PBX ended the call, when it minded it alone; to be asked after the hang-up."""
         guard = self._guard
         if guard is None or not guard.has_lapsed:
             return None
@@ -102,8 +97,3 @@ class CallersLine:
         """Guard it no longer: the call ends."""
         if self._guard is not None:
             await self._guard.stop()
-
-    async def release(self) -> None:
-        """Remove what the guard made in Asterisk."""
-        if self._guard is not None:
-            await self._guard.remove()

@@ -25,6 +25,7 @@ from sovereign_ari.domain.call import (
     Command,
     ConversationEnded,
     Failed,
+    HungUp,
     MediaOpened,
     Outcome,
     Released,
@@ -36,8 +37,6 @@ from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
     ARGUMENT_MEDIA,
-    VARIABLE_CALL,
-    VARIABLE_MAX_S,
 )
 from sovereign_ari.domain.ids import CallId, bridge_of, media_channel_of
 from sovereign_ari.domain.records import CallStatus, EndReason
@@ -136,7 +135,7 @@ class LiveCall:
             case Command.STOP_CONVERSATION:
                 await self._stop_conversation()
             case Command.RELEASE:
-                await self._release()
+                await self._release(caller_left=isinstance(event, HungUp))
             case Command.CLOSE_RECORD:
                 await self._close_record()
 
@@ -217,7 +216,6 @@ class LiveCall:
                 await self.media_entered.wait()
         except TimeoutError:
             raise AsteriskUnknown("the media leg did not enter our application") from None
-        await ari.add_to_bridge(bridge, media)
         self.runner.post(MediaOpened())
 
     async def _open_tools(self, tools: CallTools) -> str | None:
@@ -231,28 +229,24 @@ class LiveCall:
     async def _answer(self) -> None:
         assert self._route is not None
         assert self._route.assistant is not None
-        ari = self._services.ari
-        await all_done(
-            ari.set_variable(self.channel, VARIABLE_CALL, self.id),
-            ari.set_variable(
-                self.channel, VARIABLE_MAX_S, f"{self._route.assistant.max_duration_s:g}"
-            ),
-        )
+        ari, assistant = self._services.ari, self._route.assistant
+        told = self.line.answering(self._services, self.id, self.channel, assistant)
+        await ari.set_variables(self.channel, told)
         await ari.continue_in_dialplan(self.channel, ANSWER_CONTEXT, ANSWER_EXTENSION)
         self._answered_by_s = self._services.clock() + ANSWERED_WITHIN_S
 
     async def _start_conversation(self) -> None:
         assert self._dialogue is not None
-        await self._services.ari.add_to_bridge(bridge_of(self.id), self.channel)
+        await self._services.ari.add_to_bridge(
+            bridge_of(self.id), self.channel, media_channel_of(self.id)
+        )
         self.answered_s = self._services.clock()
         self._dialogue.answered()
         self._leg.connect(self._peer, self._services.pacer, self.id)
         assert self._route is not None
-        assert self._route.assistant is not None
         rejection = self._route.rejection
         self._record.answered(conversation=rejection is None)
-        assistant, dialogue = self._route.assistant, self._dialogue
-        self.line.answered(self._services, self.id, self.channel, assistant, dialogue)
+        self.line.answered(self._dialogue)
         if rejection is not None:
             self._dialogue.control(EndCall(rejection))
         log.info("answered")
@@ -293,19 +287,20 @@ class LiveCall:
         if self._tools is not None:
             await self._tools.close()
 
-    async def _release(self) -> None:
+    async def _release(self, *, caller_left: bool = False) -> None:
         """Undo everything in Asterisk, whatever of it exists, and let the sockets go."""
         outcome = self.runner.outcome
         cause = outcome.cause if outcome else 16
         ari = self._services.ari
         self._services.pacer.remove(self.id)
         try:
-            await asyncio.gather(
-                regardless(lambda: ari.hang_up(self.channel, cause)),
-                regardless(lambda: ari.hang_up(media_channel_of(self.id))),
-                regardless(lambda: ari.destroy_bridge(bridge_of(self.id))),
-                regardless(self.line.release),
-            )
+            requests = [
+                lambda: ari.hang_up(media_channel_of(self.id)),
+                lambda: ari.destroy_bridge(bridge_of(self.id)),
+            ]
+            if not caller_left:
+                requests.append(lambda: ari.hang_up(self.channel, cause))
+            await asyncio.gather(*map(regardless, requests))
         finally:
             self._leg.close()
             self.runner.post(Released())

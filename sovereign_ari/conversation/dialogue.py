@@ -105,7 +105,7 @@ class Dialogue:
 
     def hear(self, frame: bytes, now_s: float) -> None:
         """Take 20 ms of the caller's audio."""
-        self._last_frame_s = now_s
+        self._last_frame_s = self.quiet.clock.received_s = now_s
         self._listen_to(frame, now_s)
 
     def tick(self, now_s: float) -> None:

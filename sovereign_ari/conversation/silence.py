@@ -10,7 +10,7 @@ from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.domain.agent import Assistant, SilencePlan
 from sovereign_ari.domain.silence import Check, GivingUp, SilenceClock
 
-LISTENS_WITHIN_S = 6.0  # of the answer: the PBX's ears need a channel of their own
+LISTENS_WITHIN_S = 6.0  # of the answer: what it says may be behind what was understood
 
 ASK = (
     "The caller has said nothing for a while. Ask in one short sentence, in the language of this"
@@ -156,7 +156,7 @@ class Silence:
         clock = self.clock
         if self._told_deaf or not clock.deaf:
             return
-        if clock.unheard or now_s >= self._listens_by_s:
+        if now_s >= self._listens_by_s:
             self._told_deaf = True
             self._note("talk_detection_missing", {})
 

@@ -69,7 +69,7 @@ class Telephone:
             self._media, to=self.leg.local, audio=ULAW_8K, argument="media"
         )
         await _soon(self._media_entered, "the media leg of the doctor does not start")
-        await self._ari.set_variable(self._media, "TIMEOUT(absolute)", str(LIMIT_S))
+        await self._ari.set_variables(self._media, {"TIMEOUT(absolute)": str(LIMIT_S)})
         await self._ari.create_bridge(self._bridge)
         await self._ari.add_to_bridge(self._bridge, self._media)
         self.leg.connect(peer, self._pacer, self._channel)
@@ -90,7 +90,7 @@ class Telephone:
     async def join(self) -> None:
         """Connect the answered call with our media."""
         await self._ari.add_to_bridge(self._bridge, self._channel)
-        await self._ari.set_variable(self._channel, "TIMEOUT(absolute)", str(LIMIT_S))
+        await self._ari.set_variables(self._channel, {"TIMEOUT(absolute)": str(LIMIT_S)})
 
     async def until(self, condition: Callable[[], bool], within_s: float) -> bool:
         """Let time pass until something holds or the call ends; return whether it holds."""

@@ -22,9 +22,6 @@ ARGUMENT_TIMEOUT: Final = "timeout"
 ARGUMENT_MEDIA: Final = "media"
 """First Stasis argument of our own external-media channels; the dialplan never sees it."""
 
-ARGUMENT_TALK: Final = "talk"
-"""First Stasis argument of our own channels that detect talk; the dialplan never sees it."""
-
 VARIABLE_LAPSED: Final = "SOVEREIGN_LAPSED"
 """Set to 1 by the dialplan when a lease is over, cleared by us when the call goes on."""
 
@@ -40,6 +37,16 @@ call without a controller, read and removed by one that lives."""
 
 VARIABLE_MAX_S: Final = "SOVEREIGN_MAX_S"
 """Set by us before `ANSWER_CONTEXT`: the longest call, in seconds."""
+
+VARIABLE_LEASE_S: Final = "SOVEREIGN_LEASE_S"
+"""Set by us before `ANSWER_CONTEXT`: how long the call may go on until we renew it."""
+
+VARIABLE_LANGUAGE: Final = "SOVEREIGN_LANGUAGE"
+"""Set by us before `ANSWER_CONTEXT`: in which the PBX speaks to the caller when we are gone."""
+
+VARIABLE_TALK: Final = "SOVEREIGN_TALK"
+"""Set by us before `ANSWER_CONTEXT` when the caller's silence matters: the milliseconds and the
+level of TALK_DETECT."""
 
 VARIABLE_CALL: Final = "SOVEREIGN_CALL"
 """Set by us on the caller's channel: the call id, which ARI shows with the channel."""

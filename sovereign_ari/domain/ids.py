@@ -39,11 +39,6 @@ def media_channel_of(call: CallId) -> ChannelId:
     return ChannelId(f"{call}-media")
 
 
-def talk_channel_of(call: CallId) -> ChannelId:
-    """Name the channel on which the PBX detects whether the caller of a call talks."""
-    return ChannelId(f"{call}-talk")
-
-
 def bridge_of(call: CallId) -> BridgeId:
     """Name the bridge of a call, as operators see it in `bridge show all`."""
     return BridgeId(f"{call}-bridge")

@@ -8,8 +8,9 @@ The clock stands still, and begins anew, while the agent speaks or thinks, a too
 is on hold or makes a sound. What sounds like speech, or is understood, resets the count as well;
 a click does neither, and so does a noise that goes on: a line that hums is a silent line.
 
-Sound is what the PBX's talk detection hears. A PBX that has none, or that hears nothing of a
-caller who was understood, is replaced by our own detection.
+Sound is what the PBX's talk detection hears. It hears packets: when they stop it says nothing, so
+a line that sends none is silent whatever it said last. A PBX that has no talk detection, or that
+hears nothing of a caller who was understood, is replaced by our own.
 
 Times are seconds on any monotonic clock.
 """
@@ -64,8 +65,8 @@ class SilenceClock:
         now_s: When it begins.
 
     Attributes:
+        received_s: When the latest packet of the caller came; to be set by whoever receives.
         deaf: Whether our own detection has replaced the PBX's.
-        unheard: Whether that is for good, as far as we were told.
         held: Whether the far end has us on hold.
     """
 
@@ -75,11 +76,13 @@ class SilenceClock:
         self._attempts = 0
         self._quiet_since_s = now_s
         self._understood_s = now_s
+        self._loud = False
         self._talk_since_s: float | None = None
         self._voice_since_s: float | None = None
+        self.received_s = now_s
         self.held = False
         self._pbx_has_heard = False
-        self.deaf = self.unheard = False
+        self.deaf = False
 
     def restart(self, now_s: float) -> None:
         """Begin anew: the caller was answered, or gave a sign of life that is no sound."""
@@ -89,15 +92,12 @@ class SilenceClock:
     def talking(self, on: bool, now_s: float) -> None:
         """Take what the PBX says: the caller's line became loud, or quiet `HANGOVER_S` ago."""
         self._pbx_has_heard = True
-        self.deaf = self.unheard = False
+        self.deaf = False
+        self._loud = on
         if not on:
             self._talk_since_s = None
         elif self._talk_since_s is None:
             self._talk_since_s = now_s
-
-    def go_deaf(self) -> None:
-        """Note that the PBX will say nothing of this line."""
-        self.deaf = self.unheard = not self._pbx_has_heard
 
     def understood(self, now_s: float) -> None:
         """Note that words of the caller were recognised."""
@@ -121,11 +121,19 @@ class SilenceClock:
             self._voice_since_s = None
         elif self._voice_since_s is None:
             self._voice_since_s = now_s
+        self._mind_packets(now_s)
         sounds = self._caller_sounds(now_s, speaking)
         if busy or self.held:
             self._quiet_since_s = now_s
             return None
         return None if sounds else self._due(now_s)
+
+    def _mind_packets(self, now_s: float) -> None:
+        """Take a line that sends nothing for a silent one, until it sends again."""
+        if now_s - self.received_s >= HANGOVER_S:
+            self._talk_since_s = None
+        elif self._loud and self._talk_since_s is None:
+            self._talk_since_s = self.received_s
 
     def _caller_sounds(self, now_s: float, speaking: bool) -> bool:
         """Whether the caller makes a sound; what it is worth is noted."""

@@ -1,10 +1,10 @@
 """What the PBX does about silence: it hears whether a caller talks, and ends calls nobody minds.
 
-*Talk detection* runs on a Snoop channel. On the caller's own channel it counts packets, so a
-caller whose telephone sends none would never fall silent; a Snoop channel is driven by a clock.
+*Talk detection* runs on the caller's channel, where it counts packets: of a caller whose telephone
+stops to send any the PBX says that he still talks. So `domain.silence` must be told of packets too.
 
 *The lease* is for the day on which we die. The PBX takes a call from us some seconds after we last
-said that it may go on. It offers the caller to us again, and when nobody answers it keeps him for
+said that it may go on; the first lease begins with the answer. It offers the caller to us again, and when nobody answers it keeps him for
 as long as silence may last, and hangs up. The same timer ends the longest call, so a lease never
 reaches beyond that.
 """
@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
 from sovereign_ari.domain.dialplan import (
-    ARGUMENT_TALK,
     GLOBAL_ENDED,
     VARIABLE_ALONE_REASON,
     VARIABLE_ALONE_S,
     VARIABLE_CALL,
+    VARIABLE_LANGUAGE,
     VARIABLE_LAPSED,
+    VARIABLE_LEASE_S,
+    VARIABLE_MAX_S,
+    VARIABLE_TALK,
 )
-from sovereign_ari.domain.ids import CallId, ChannelId, talk_channel_of
+from sovereign_ari.domain.ids import CallId, ChannelId
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.silence import HANGOVER_S
 from sovereign_ari.errors import AsteriskRefused, SovereignError
@@ -40,14 +41,12 @@ to -50 dBFS."""
 GOODBYES: Mapping[str, str] = {language: language for language in ("en", "nl", "de")}
 """The languages of `asterisk/sounds`, by themselves."""
 
-TALK_ENTERS_WITHIN_S = 5.0
 LONGEST_LEASE_S = 8.0
 SHORTEST_LEASE_S = 4.0  # for calls whose silence may not even last as long
-RENEWED_AFTER = 0.35  # of a lease: one renewal may fail
+RENEWED_AFTER = 0.4  # of a lease: one renewal may fail
 ALONE_S = 30  # how long a caller waits for a controller when his call has no limit on silence
 LONGEST_ALONE_S = 60
 GOODBYE_S = 5.0  # of the PBX
-LEASE = "lease"
 NOTE_LOOKS = 4
 NOTE_LOOK_S = 0.25
 OVER_WITHIN_S = 1.0  # two clocks measure the longest call
@@ -83,6 +82,22 @@ class LineLimits:
         rest_s = self.silence_s - self.lease_s - GOODBYE_S
         return min(LONGEST_ALONE_S, round(max(0.0, rest_s)))
 
+    def variables(self, call: CallId) -> Mapping[str, str]:
+        """What the dialplan must know of a call before it answers it."""
+        reason, talk = EndReason.ERROR, ""
+        if self.silence_s is not None:
+            reason = EndReason.SILENCE_TIMEOUT
+            talk = f"{HANGOVER_S * 1000:.0f},{TALK_LEVEL}"
+        return {
+            VARIABLE_CALL: call,
+            VARIABLE_MAX_S: f"{self.longest_s:g}",
+            VARIABLE_LEASE_S: f"{min(self.lease_s, self.longest_s):g}",
+            VARIABLE_ALONE_S: str(self.alone_s),
+            VARIABLE_ALONE_REASON: reason.value,
+            VARIABLE_LANGUAGE: self.language,
+            VARIABLE_TALK: talk,
+        }
+
 
 class LineGuard:
     """Guards the answered line of one call.
@@ -93,9 +108,6 @@ class LineGuard:
         channel: The caller's channel.
         clock: Monotonic seconds.
         limits: How long it may last.
-
-    Attributes:
-        talk_entered: To be set when the talk-detecting channel is in our application.
     """
 
     def __init__(
@@ -106,15 +118,13 @@ class LineGuard:
         clock: Callable[[], float],
         limits: LineLimits,
     ) -> None:
-        self.talk_entered = asyncio.Event()
         self._ari = ari
         self._call = call
         self._channel = channel
-        self._talk_channel = talk_channel_of(call)
         self._clock = clock
         self._limits = limits
         self._ends_s = clock() + limits.longest_s
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._keeping: asyncio.Task[None] | None = None
         self._renewed_s: float | None = None
         self._lapsed = False
 
@@ -130,29 +140,24 @@ class LineGuard:
         """Whether the longest call is over, rather than a lease."""
         return self._clock() >= self._ends_s - OVER_WITHIN_S
 
-    def start(self, on_no_talk_detection: Callable[[], None]) -> None:
-        """Begin: the caller has just been answered.
-
-        Args:
-            on_no_talk_detection: Called when the PBX cannot say whether he talks.
-        """
+    def start(self) -> None:
+        """Begin: the caller has just been answered, with the first lease."""
         self._renewed_s = self._clock()
         self._ends_s = self._renewed_s + self._limits.longest_s
-        self._begin(self._keep_lease(), LEASE)
-        if self._limits.silence_s is not None:
-            self._begin(self._detect_talk(on_no_talk_detection), "talk detection")
+        if self._limits.longest_s > self._limits.lease_s:
+            self._keep(RENEWED_AFTER * self._limits.lease_s)
 
     def bring_back(self) -> None:
         """Go on after a lease that lapsed, once the caller is back in his bridge."""
-        self._tasks[LEASE].cancel()
-        self._begin(self._keep_lease(), LEASE)
+        if self._keeping is not None:
+            self._keeping.cancel()
+        self._keep(0.0)
 
     async def stop(self) -> None:
         """Let go: the call ends."""
-        for task in self._tasks.values():
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values())
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait((self._keeping,))
 
     async def ended_alone(self) -> EndedAlone | None:
         """How the PBX ended the call, if it did; its note may come a moment after the hang-up."""
@@ -166,33 +171,16 @@ class LineGuard:
             log.warning("how the PBX ended the call is not known: %s", error)
         return None
 
-    async def remove(self) -> None:
-        """Hang up what listens."""
-        if self._limits.silence_s is not None:
-            await self._ari.hang_up(self._talk_channel)
+    def _keep(self, from_now_s: float) -> None:
+        work = self._keep_lease(from_now_s)
+        self._keeping = asyncio.create_task(work, name=f"lease {self._call}")
 
-    def _begin(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        self._tasks[what] = asyncio.create_task(work, name=f"{what} {self._call}")
-
-    async def _detect_talk(self, on_failure: Callable[[], None]) -> None:
-        try:
-            await self._ari.listen_in(self._talk_channel, on=self._channel, argument=ARGUMENT_TALK)
-            async with asyncio.timeout(TALK_ENTERS_WITHIN_S):
-                await self.talk_entered.wait()
-            value = f"{HANGOVER_S * 1000:.0f},{TALK_LEVEL}"
-            await self._ari.set_variable(self._talk_channel, "TALK_DETECT(set)", value)
-        except (SovereignError, TimeoutError) as error:
-            log.warning("no talk detection: %s: %s", type(error).__name__, error)
-            on_failure()
-
-    async def _keep_lease(self) -> None:
-        told, lease_s = False, self._limits.lease_s
+    async def _keep_lease(self, from_now_s: float) -> None:
+        lease_s = self._limits.lease_s
+        await asyncio.sleep(from_now_s)
         while (left_s := self._ends_s - self._clock()) > 0:
             try:
-                await self._set_limit(min(lease_s, left_s))
-                if not told:
-                    await self._tell_limits()
-                    told = True
+                await self._renew(min(lease_s, left_s))
             except AsteriskRefused as refused:
                 log.info("a lease was not taken: the caller is leaving: %s", refused)
             except SovereignError as error:
@@ -202,23 +190,12 @@ class LineGuard:
                     return
             await asyncio.sleep(RENEWED_AFTER * lease_s)
 
-    async def _set_limit(self, seconds: float) -> None:
+    async def _renew(self, seconds: float) -> None:
         self._lapsed = self.has_lapsed
         asked_s = self._clock()
-        await self._ari.set_variable(self._channel, "TIMEOUT(absolute)", f"{seconds:.3f}")
+        lease = {"TIMEOUT(absolute)": f"{seconds:.3f}", VARIABLE_LAPSED: ""}
+        await self._ari.set_variables(self._channel, lease)
         self._renewed_s = asked_s
-
-    async def _tell_limits(self) -> None:
-        """Say that we live, and what to do with the caller when we are gone."""
-        limits = self._limits
-        reason = EndReason.ERROR if limits.silence_s is None else EndReason.SILENCE_TIMEOUT
-        for name, value in (
-            (VARIABLE_LAPSED, ""),
-            (VARIABLE_ALONE_S, str(limits.alone_s)),
-            (VARIABLE_ALONE_REASON, reason.value),
-            ("CHANNEL(language)", limits.language),
-        ):
-            await self._ari.set_variable(self._channel, name, value)
 
 
 @dataclass(frozen=True, slots=True)

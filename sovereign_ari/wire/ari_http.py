@@ -155,9 +155,9 @@ class AriHttp:
         """Tell the caller that it rings (SIP 180)."""
         await self._ask("POST", f"channels/{channel}/ring")
 
-    async def set_variable(self, channel: str, name: str, value: str) -> None:
-        """Set a channel variable or a dialplan function, e.g. `TIMEOUT(absolute)`."""
-        await self._ask("POST", f"channels/{channel}/variable", {"variable": name, "value": value})
+    async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        """Set channel variables and dialplan functions, e.g. `TIMEOUT(absolute)`, in this order."""
+        await self._ask("POST", f"channels/{channel}/variables", body={"variables": values})
 
     async def global_variable(self, name: str) -> str:
         """Read a global variable of the PBX; empty when there is none."""
@@ -172,20 +172,6 @@ class AriHttp:
     async def forget_global_variable(self, name: str) -> None:
         """Remove a global variable of the PBX."""
         await self._ask("POST", "asterisk/variable", {"variable": name})
-
-    async def listen_in(self, channel: str, *, on: str, argument: str) -> None:
-        """Make a Snoop channel that hears what another channel's far end says.
-
-        Args:
-            channel: Id of the new channel.
-            on: The channel to listen to.
-            argument: First Stasis argument of the new channel.
-        """
-        await self._ask(
-            "POST",
-            f"channels/{on}/snoop/{channel}",
-            {"spy": "in", "app": self._address.app, "appArgs": argument},
-        )
 
     async def continue_in_dialplan(self, channel: str, context: str, exten: str) -> None:
         """Send a channel back into the dialplan, at priority 1."""
@@ -263,7 +249,13 @@ class AriHttp:
             if refused.status != 404:
                 raise
 
-    async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> Any:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Make one request and return its decoded body, None when it has none."""
         assert self._session is not None, "use `async with`"
         what = f"{method} {path}"
@@ -271,7 +263,7 @@ class AriHttp:
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._session.request(
-                    method, f"{self._address.url}/{path}", params=query
+                    method, f"{self._address.url}/{path}", params=query, json=body
                 ) as response,
             ):
                 if response.status >= 400:

@@ -66,7 +66,6 @@ def test_the_dialplan_names_the_arguments_that_the_controller_reads() -> None:
     assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_TIMEOUT})" in answer
     theirs = re.findall(r"Stasis\([^)]*\)", text)
     assert not [line for line in theirs if dialplan.ARGUMENT_MEDIA in line]
-    assert not [line for line in theirs if dialplan.ARGUMENT_TALK in line]
 
 
 def test_the_dialplan_knows_what_a_controller_tells_it_for_the_time_after_its_death() -> None:

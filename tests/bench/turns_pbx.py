@@ -124,7 +124,7 @@ async def _open(ari: AriHttp, leg: Leg) -> None:
         leg.name, to=(host, port), audio=ULAW_8K, argument="bench"
     )
     await asyncio.wait_for(leg.entered.wait(), 10)
-    await ari.set_variable(leg.name, "TALK_DETECT(set)", f"{SILENCE_MS},{TALK_LEVEL}")
+    await ari.set_variables(leg.name, {"TALK_DETECT(set)": f"{SILENCE_MS},{TALK_LEVEL}"})
 
 
 async def _play(legs: Sequence[Leg]) -> None:

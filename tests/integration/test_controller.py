@@ -25,7 +25,7 @@ from tests.support.controller_world import World, world
 from tests.support.fake_ari import until
 from tests.support.scripted_speech import hang_up_call
 
-SETTING_UP = ["ring", "watch", "media", "bridge", "join-media", "variable", "continue", "join"]
+SETTING_UP = ["ring", "watch", "media", "bridge", "variables", "continue", "join"]
 
 
 @pytest.fixture
@@ -49,6 +49,15 @@ async def test_a_call_is_greeted_answered_and_ended_by_the_agent(it: World) -> N
     await it.all_ended()
     assert it.end == (CallStatus.ENDED, EndReason.ASSISTANT_HANGUP)
     assert it.of(TurnRecord)[-1].heard_text == "So long."
+
+
+async def test_a_call_costs_nine_requests_from_its_first_ring_to_its_end(it: World) -> None:
+    await it.pbx.call("c")
+    await it.greeted()
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    of_the_call = [what for what in it.pbx.requests if not what.startswith("GET ")]
+    assert len(of_the_call) == len(SETTING_UP) + 2, of_the_call
 
 
 # The caller hangs up.

@@ -62,7 +62,8 @@ class FakeAri:
         if path == "events":
             return await self._events(request)
         self.requests.append(what)
-        self.queries.append(dict(request.query))
+        body = await request.json() if request.can_read_body else {}
+        self.queries.append({**request.query, **body.get("variables", {})})
         if (status := self.refuse.get(what)) is not None:
             return web.json_response({"message": "refused"}, status=status)
         answer = self._act(request.method, path.split("/"), request.query)

@@ -16,11 +16,10 @@ from tests.support.fake_ari import FakeAri
 _STEPS = [
     (r"POST channels/externalMedia", "media"),
     (r"POST channels/\S+/ring", "ring"),
-    (r"POST channels/\S+/snoop/\S+", "listen"),
     (r"POST applications/\S+/subscription", "watch"),
     (r"POST bridges/\S+/addChannel", "join"),
     (r"POST bridges", "bridge"),
-    (r"POST channels/\S+/variable", "variable"),
+    (r"POST channels/\S+/variables", "variables"),
     (r"POST channels/\S+/continue", "continue"),
     (r"DELETE channels/\S+-media", "hang-up-media"),
     (r"DELETE channels/\S+", "hang-up"),
@@ -28,10 +27,9 @@ _STEPS = [
 ]
 
 
-def step_of(what: str, query: Any) -> str:
+def step_of(what: str) -> str:
     """Name a request by what it does for a call."""
-    step = next((name for pattern, name in _STEPS if re.fullmatch(pattern, what)), what)
-    return "join-media" if step == "join" and query["channel"].endswith("-media") else step
+    return next((name for pattern, name in _STEPS if re.fullmatch(pattern, what)), what)
 
 
 @dataclass
@@ -88,7 +86,7 @@ class Pbx(FakeAri):
 
     async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         what = f"{request.method} {path}"
-        step = step_of(what, request.query)
+        step = step_of(what)
         if (gate := self.held.get(step)) is not None:
             self.waiting.append(step)
             await gate.wait()
@@ -115,7 +113,9 @@ class Pbx(FakeAri):
                 query["eventSource"].removeprefix("channel:") in self.channels
             ):
                 return web.json_response({"name": self.app})
-            case "POST", ["bridges", _, "addChannel"] if query["channel"] in self.channels:
+            case "POST", ["bridges", _, "addChannel"] if self.channels.keys() >= set(
+                query["channel"].split(",")
+            ):
                 return super()._act(method, path, query)
             case "POST", ["bridges"]:
                 self.names[query["bridgeId"]] = query["name"]
@@ -136,10 +136,6 @@ class Pbx(FakeAri):
                 self._later(self.hang_up(channel, 41))
             case ["continue"]:
                 self._later(self.enter(channel, "answered"))
-            case ["snoop", listener]:
-                self.channels[listener] = "Up"
-                self.owned.add(listener)
-                self._later(self.enter(listener, "talk"))
             case _:
                 pass
 

@@ -30,6 +30,7 @@ class Scene:
         self.clock = SilenceClock(plan, limit_s, 0.0)
         self.now_ms = 0
         self.speaking = False
+        self.sends = True
         self.log: list[tuple[float, SilenceDecision]] = []
 
     @property
@@ -39,6 +40,8 @@ class Scene:
     def wait(self, seconds: float, *, busy: bool = False) -> Scene:
         for _ in range(round(seconds * 1000 / TICK_MS)):
             self.now_ms += TICK_MS
+            if self.sends:
+                self.clock.received_s = self.now_s
             decided = self.clock.tick(self.now_s, busy=busy, speaking=self.speaking)
             if decided is not None:
                 self.log.append((self.now_s, decided))
@@ -156,9 +159,29 @@ def test_our_own_detection_replaces_a_pbx_that_hears_nothing() -> None:
 
 
 def test_a_pbx_that_hears_is_not_replaced() -> None:
-    scene = Scene().pbx_hears(1.0).understood()
-    scene.clock.go_deaf()
-    assert not scene.clock.deaf
+    assert not Scene().pbx_hears(1.0).understood().clock.deaf
+
+
+def test_a_line_that_stops_to_send_is_silent_whatever_the_pbx_said_last() -> None:
+    scene = Scene().wait(1)
+    scene.clock.talking(True, scene.now_s)
+    scene.wait(2)
+    scene.sends = False
+    assert scene.wait(3 - SLACK_S).log == []
+    assert scene.wait(2 * SLACK_S).decided() == [Check(1)]
+
+
+def test_a_line_that_sends_again_is_as_loud_as_the_pbx_says() -> None:
+    scene = Scene().wait(1)
+    scene.clock.talking(True, scene.now_s)
+    scene.wait(1)
+    scene.sends = False
+    scene.wait(2)
+    scene.sends = True
+    assert scene.wait(10).log == [], "the PBX did not hear the sound end: it says nothing of it"
+    scene.clock.talking(False, scene.now_s)
+    scene.wait(4)
+    assert scene.times_s() == pytest.approx([14 + 3 - HANGOVER_S], abs=SLACK_S)
 
 
 def test_the_pbx_is_heeded_again_when_it_turns_out_to_hear() -> None:
@@ -175,6 +198,7 @@ STEPS = st.lists(
         st.tuples(st.just("voice"), st.booleans()),
         st.tuples(st.just("hold"), st.booleans()),
         st.tuples(st.just("words"), st.none()),
+        st.tuples(st.just("sends"), st.booleans()),
     ),
     max_size=30,
 )
@@ -195,6 +219,8 @@ def play(scene: Scene, steps: list[tuple[str, float | bool | None]]) -> None:
                 scene.speaking = bool(on)
             case "hold", on:
                 scene.clock.hold(bool(on))
+            case "sends", on:
+                scene.sends = bool(on)
             case _:
                 scene.understood()
 
