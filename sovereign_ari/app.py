@@ -58,6 +58,7 @@ from sovereign_ari.vault_rotation import open_vault
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.wire.rtp_socket import RtpSocket
 from sovereign_ari.work.deliveries import deliveries_queue
 from sovereign_ari.work.queue import Queue, all_of
 from sovereign_ari.work.reports import reports_queue
@@ -95,7 +96,10 @@ async def run_controller(settings: Settings) -> None:
         await registry.warm_up()
         await asyncio.to_thread(vad.warm_up)
         ari = await stack.enter_async_context(AriHttp(address))
-        pacer = Pacer()
+        rtp = RtpSocket(settings.media_address)
+        stack.callback(rtp.close)
+        rtp.open()
+        pacer = Pacer(rtp.fileno())
         pacer.start()
         stack.callback(pacer.stop)
         writer = JournalWriter(lambda entries: _write(pool, entries))
@@ -105,8 +109,8 @@ async def run_controller(settings: Settings) -> None:
         metrics.watch_circuits(lambda: breakers.levels(time.monotonic()))
         services = CallServices(
             app=settings.ari_app,
-            media_address=settings.media_address,
             ari=ari,
+            rtp=rtp,
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
             directory=PooledDirectory(pool, default_blocks(settings)),
@@ -119,7 +123,7 @@ async def run_controller(settings: Settings) -> None:
         )
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)
-        _watch(metrics, controller, writer, pacer, events)
+        _watch(metrics, controller, writer, services, events)
         await _serve_health(stack, settings, metrics, events)
         async with asyncio.TaskGroup() as group:
             works = {
@@ -366,10 +370,11 @@ def _watch(
     metrics: ControllerMetrics,
     controller: Controller,
     writer: JournalWriter,
-    pacer: Pacer,
+    services: CallServices,
     events: AriEvents,
 ) -> None:
     """Export what is read rather than counted."""
+    pacer, rtp = services.pacer, services.rtp
     metrics.watch("sovereign_calls_live", "Calls in progress.", lambda: len(controller.calls))
     metrics.watch("sovereign_journal_waiting", "Entries to be written.", lambda: len(writer))
     metrics.watch("sovereign_journal_lost", "Entries that were dropped.", lambda: writer.lost)
@@ -378,6 +383,8 @@ def _watch(
     metrics.watch(
         "sovereign_pacer_send_errors", "Packets refused by the system.", lambda: pacer.send_errors
     )
+    metrics.watch("sovereign_rtp_far_ends", "Calls whose audio we take.", lambda: rtp.far_ends)
+    metrics.watch("sovereign_rtp_strangers", "Packets of no call.", lambda: rtp.strangers)
     metrics.watch("sovereign_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch(
         "sovereign_ari_garbage",

@@ -147,7 +147,7 @@ class ControllerMetrics:
                 self.stage_s.labels(stage).observe(max(0, ended_ms - began_ms) / 1000)
 
     def _count_media(self, media: Mapping[str, float]) -> None:
-        for fate in ("received", "lost", "late", "duplicate", "reordered", "strangers"):
+        for fate in ("received", "lost", "late", "duplicate", "reordered"):
             self.packets.labels(fate).inc(media.get(fate, 0))
         if media.get("received"):
             self.jitter_ms.observe(media.get("jitter_ms", 0.0))

@@ -73,7 +73,7 @@ class LiveCall:
         self._audio = BY_CODEC[invitation.codec]
         self._leg = MediaLeg(
             self._audio,
-            services.media_address,
+            services.rtp,
             services.entropy(),
             services.clock,
             self._hear,
@@ -198,7 +198,6 @@ class LiveCall:
         self._talking.add_done_callback(self._talked)
         entropy = self._services.entropy()
         self._services.rooms.furnish(self._leg, assistant.background, entropy)
-        await self._leg.open()
         unready, _, _, self._peer, _ = await all_done(
             self._open_tools(self._tools),
             self._ring(),
@@ -208,6 +207,7 @@ class LiveCall:
             ),
             ari.create_bridge(bridge),
         )
+        self._leg.listen_to(self._peer)
         if unready is not None:
             self.runner.post(Unready(unready))
             return

@@ -18,6 +18,7 @@ from sovereign_ari.domain.webhook import Subject
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.wire.rtp_socket import RtpSocket
 
 Note: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 """Puts something on the timeline of a call: a kind, and facts."""
@@ -138,9 +139,9 @@ class CallServices:
 
     Attributes:
         app: Our Stasis application.
-        media_address: IP address of our RTP sockets, as Asterisk reaches it.
         ari: Requests to Asterisk.
-        pacer: Sends all audio.
+        rtp: Takes all audio.
+        pacer: Sends all audio, from that socket.
         journal: Keeps the record.
         directory: Finds the assistant.
         providers: Makes its providers.
@@ -153,8 +154,8 @@ class CallServices:
     """
 
     app: str
-    media_address: str
     ari: AriHttp
+    rtp: RtpSocket
     pacer: Pacer
     journal: Journal
     directory: Directory

@@ -24,6 +24,7 @@ from sovereign_ari.wire.ari_http import AriAddress, AriHttp, Origination
 from sovereign_ari.wire.ari_messages import AriEvent, ChannelDestroyed, StasisStart
 from sovereign_ari.wire.media_leg import MediaLeg
 from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.wire.rtp_socket import RtpSocket
 
 ENTRY = "sovereign-inbound"
 """The dialplan context that every call passes."""
@@ -43,10 +44,10 @@ class Telephone:
         ari: Requests, in the application `name`.
         pacer: A running clock for what we say.
         name: Beginning of the name of everything that is made.
-        media_address: Our IP address as Asterisk sees it.
+        rtp: Where its audio comes in, and leaves.
     """
 
-    def __init__(self, ari: AriHttp, pacer: Pacer, name: str, media_address: str) -> None:
+    def __init__(self, ari: AriHttp, pacer: Pacer, name: str, rtp: RtpSocket) -> None:
         self.hearing = Hearing()
         self.caller = f"00{secrets.randbelow(10**11):011}"  # finds this call's record again
         self.connected = asyncio.Event()
@@ -59,12 +60,11 @@ class Telephone:
         self._media_entered = asyncio.Event()
         self._pacer = pacer
         self.leg = MediaLeg(
-            ULAW_8K, media_address, secrets.randbits(80), time.monotonic, self.hearing.hear
+            ULAW_8K, rtp, secrets.randbits(80), time.monotonic, self.hearing.hear
         )
 
     async def prepare(self) -> None:
         """Make our side: the media leg, in a bridge."""
-        await self.leg.open()
         peer = await self._ari.open_external_media(
             self._media, to=self.leg.local, audio=ULAW_8K, argument="media"
         )
@@ -158,8 +158,10 @@ async def open_telephone(
     address = AriAddress(url, username, password, name)
     async with AriHttp(address) as ari:
         await _sweep(ari)
-        pacer = Pacer()
-        telephone = Telephone(ari, pacer, name, media_address)
+        rtp = RtpSocket(media_address)
+        rtp.open()
+        pacer = Pacer(rtp.fileno())
+        telephone = Telephone(ari, pacer, name, rtp)
 
         async def connected() -> None:
             telephone.connected.set()
@@ -173,6 +175,7 @@ async def open_telephone(
         finally:
             await telephone.put_away()
             pacer.stop()
+            rtp.close()
             reading.cancel()
             await asyncio.wait((reading,))
 

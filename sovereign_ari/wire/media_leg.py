@@ -1,4 +1,4 @@
-"""The audio of one call: its socket, jitter buffer, playout, and place on the pacer."""
+"""The audio of one call: its far end, jitter buffer, playout, and place on the pacer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sovereign_ari.media.pcm import PCM_16K, AudioFormat, Encoding
 from sovereign_ari.media.playout import Playout
 from sovereign_ari.media.rtp import PAYLOAD_TYPES, RtpPacket, RtpStream
 from sovereign_ari.media.transcode import encoder_for, silence_frame
+from sovereign_ari.wire.datagrams import Address
 from sovereign_ari.wire.pacer import Pacer
-from sovereign_ari.wire.rtp_socket import RtpSocket
+from sovereign_ari.wire.rtp_socket import FarEnd, RtpSocket
 
 
 class MediaLeg:
@@ -25,7 +26,7 @@ class MediaLeg:
 
     Args:
         audio: What the wire carries.
-        address: Our IP address.
+        socket: Where it comes in.
         entropy: Random bits for the sequence number, timestamp and SSRC (RFC 3550 section 5.1).
         clock: Monotonic seconds.
         hear: Takes each 20 ms frame of the caller, in order, with the time of its arrival.
@@ -34,7 +35,7 @@ class MediaLeg:
     def __init__(
         self,
         audio: AudioFormat,
-        address: str,
+        socket: RtpSocket,
         entropy: int,
         clock: Callable[[], float],
         hear: Callable[[bytes, float], None],
@@ -58,7 +59,8 @@ class MediaLeg:
             sequence=(entropy >> 32) & 0xFFFF,
             timestamp=(entropy >> 48) & 0xFFFFFFFF,
         )
-        self._socket = RtpSocket(self._on_packet, address)
+        self._socket = socket
+        self._far_end: FarEnd | None = None
         self._first_sent_s: float | None = None
         self._last_sent_s: float | None = None
         self._held = False
@@ -66,18 +68,19 @@ class MediaLeg:
         self._begun = False  # until this reply puts something, what leaves is of the one before
 
     @property
-    def local(self) -> tuple[str, int]:
+    def local(self) -> Address:
         """Our address and port, to be given to Asterisk as `external_host`."""
         return self._socket.local
 
-    async def open(self) -> None:
-        """Start to receive; packets count as a stranger's until `connect`."""
-        await self._socket.open()
+    def listen_to(self, peer: Address) -> None:
+        """Take what Asterisk's leg sends, from now on."""
+        if self._far_end is None:
+            self._far_end = self._socket.listen_to(peer, self._on_packet)
 
-    def connect(self, peer: tuple[str, int], pacer: Pacer, name: str) -> None:
+    def connect(self, peer: Address, pacer: Pacer, name: str) -> None:
         """Exchange audio with Asterisk's leg from now on: speech, or silence, every 20 ms."""
-        self._socket.accept_from(peer)
-        pacer.add(name, self, self._socket.fileno(), peer)
+        self.listen_to(peer)
+        pacer.add(name, self, peer)
 
     def furnish(self, room: Ambience) -> None:
         """Put a room behind all that is sent from now on, to the end of the call.
@@ -89,7 +92,8 @@ class MediaLeg:
 
     def close(self) -> None:
         """Stop receiving. The pacer must have let go before."""
-        self._socket.close()
+        if self._far_end is not None:
+            self._far_end.close()
 
     def poll(self, now_s: float) -> None:
         """Release frames whose missing predecessor has been waited for long enough."""
@@ -97,7 +101,7 @@ class MediaLeg:
 
     def facts(self) -> Mapping[str, float]:
         """Count what arrived and what was sent, for the record of the call."""
-        stats = self._jitter.stats
+        stats, far_end = self._jitter.stats, self._far_end
         return {
             "received": stats.received,
             "lost": stats.lost,
@@ -106,8 +110,8 @@ class MediaLeg:
             "reordered": stats.reordered,
             "concealed": stats.concealed,
             "jitter_ms": round(stats.jitter_ms, 2),
-            "malformed": self._socket.malformed,
-            "strangers": self._socket.strangers,
+            "malformed": far_end.malformed if far_end else 0,
+            "strangers": far_end.strangers if far_end else 0,
             "other": stats.other,
             "underruns": self._playout.underruns,
         }

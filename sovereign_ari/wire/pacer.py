@@ -5,10 +5,8 @@ calls, because a wake-up costs more than a packet. Each call has a place in one 
 5 ms apart, so that a hundred packets do not leave in one burst. Times are absolute on the
 monotonic clock: a late tick does not move the next one.
 
-`socket.sendto` would let the interpreter go and win it back for each packet. With a busy event
-loop that hand-over costs more than the packet: at 100 calls both threads do little else. So
-packets are sent by the C library's own function, which keeps the interpreter for the few
-microseconds of a datagram that cannot block.
+The packets of a slot leave in one call of the kernel, with the interpreter held: letting it go
+and winning it back from a busy event loop costs more than the packets.
 
 A call's packets never stop between `add` and `remove`: where there is nothing to say, silence is
 sent, because carriers and NATs latch on our stream and Asterisk generates nothing.
@@ -16,16 +14,14 @@ sent, because carriers and NATs latch on our stream and Asterisk generates nothi
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import socket
-import struct
 import threading
 import time
 from typing import Protocol
 
 from sovereign_ari.media.pcm import FRAME_S
+from sovereign_ari.wire.datagrams import Address, Outbox
 
 SLOTS = 4
 SLOT_S = FRAME_S / SLOTS
@@ -33,19 +29,6 @@ RESTART_AFTER_S = 0.1  # a stall longer than this moves the grid rather than bur
 LATE_S = 0.005
 
 log = logging.getLogger(__name__)
-
-_sendto = ctypes.PyDLL(None).sendto  # PyDLL, not CDLL: called with the interpreter held
-_sendto.argtypes = [
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_size_t,
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_uint,
-]
-_sendto.restype = ctypes.c_ssize_t
-_FAMILY = struct.Struct("=H")
-_ADDRESS = struct.Struct("!H4s8x")
 
 
 class PacketSource(Protocol):
@@ -58,20 +41,36 @@ class PacketSource(Protocol):
 class _Line:
     """One call on the pacer."""
 
-    def __init__(self, source: PacketSource, fileno: int, peer: tuple[str, int]) -> None:
+    def __init__(self, source: PacketSource, peer: Address) -> None:
         self.source = source
+        self.peer = peer
         self.failed = False
-        host, port = peer
-        self.peer = _FAMILY.pack(socket.AF_INET) + _ADDRESS.pack(port, socket.inet_aton(host))
-        # A descriptor of our own: the event loop may close its one without asking this thread.
-        self.fileno = os.dup(fileno)
 
-    def close(self) -> None:
-        os.close(self.fileno)
+
+class _Slot:
+    """The calls whose packets leave together."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, _Line] = {}
+        self.outbox = Outbox(())
+
+    def put(self, name: str, line: _Line) -> None:
+        self.lines[name] = line
+        self._renew()
+
+    def pop(self, name: str) -> None:
+        del self.lines[name]
+        self._renew()
+
+    def _renew(self) -> None:
+        self.outbox = Outbox([line.peer for line in self.lines.values()])
 
 
 class Pacer:
     """Sends for every call that was added, until `stop`.
+
+    Args:
+        fileno: The socket that everything leaves by.
 
     Attributes:
         ticks: Slots served.
@@ -81,8 +80,10 @@ class Pacer:
         faults: Packets that a source failed to make.
     """
 
-    def __init__(self) -> None:
-        self._slots: list[dict[str, _Line]] = [{} for _ in range(SLOTS)]
+    def __init__(self, fileno: int) -> None:
+        # A descriptor of our own: the event loop may close its one without asking this thread.
+        self._fileno = os.dup(fileno)
+        self._slots = [_Slot() for _ in range(SLOTS)]
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -101,30 +102,28 @@ class Pacer:
         """End the thread and wait for it, at most a tick."""
         self._stopping = True
         self._wake.set()
-        self._thread.join()
-        for slot in self._slots:
-            for line in slot.values():
-                line.close()
-            slot.clear()
+        if self._thread.is_alive():
+            self._thread.join()
+        os.close(self._fileno)
 
-    def add(self, name: str, source: PacketSource, fileno: int, peer: tuple[str, int]) -> None:
+    def add(self, name: str, source: PacketSource, peer: Address) -> None:
         """Send for a call from the next tick on, in the emptiest slot."""
-        line = _Line(source, fileno, peer)
+        line = _Line(source, peer)
         with self._lock:
-            min(self._slots, key=len)[name] = line
+            min(self._slots, key=lambda slot: len(slot.lines)).put(name, line)
         self._wake.set()
 
     def remove(self, name: str) -> None:
         """Stop sending for a call. Nothing of it leaves after this returns."""
         with self._lock:
-            line = next((slot.pop(name) for slot in self._slots if name in slot), None)
-        if line is not None:
-            line.close()
+            for slot in self._slots:
+                if name in slot.lines:
+                    slot.pop(name)
 
     @property
     def lines(self) -> int:
         """How many calls are being sent for."""
-        return sum(len(slot) for slot in self._slots)
+        return sum(len(slot.lines) for slot in self._slots)
 
     def _run(self) -> None:
         due_s = time.monotonic()
@@ -142,8 +141,7 @@ class Pacer:
             if now_s - due_s > RESTART_AFTER_S:
                 due_s = now_s
             with self._lock:
-                for line in self._slots[slot].values():
-                    self._send(line, now_s)
+                self._serve(self._slots[slot], now_s)
             slot = (slot + 1) % SLOTS
             due_s += SLOT_S
 
@@ -153,15 +151,17 @@ class Pacer:
             self.late_ticks += 1
             self.latest_s = max(self.latest_s, late_s)
 
-    def _send(self, line: _Line, now_s: float) -> None:
-        try:
-            packet = line.source.next_packet(now_s)
-        except Exception:  # this thread is the voice of every other call
-            self.faults += 1
-            if not line.failed:
-                log.exception("a call has no packet to send")
-            line.failed = True
-            return
-        peer = line.peer
-        if _sendto(line.fileno, packet, len(packet), socket.MSG_DONTWAIT, peer, len(peer)) < 0:
-            self.send_errors += 1
+    def _serve(self, slot: _Slot, now_s: float) -> None:
+        """Make the packets of a slot and send them: at once, unless one could not be made."""
+        outbox, first, row = slot.outbox, 0, -1
+        for row, line in enumerate(slot.lines.values()):
+            try:
+                outbox.put(row, line.source.next_packet(now_s))
+            except Exception:  # this thread is the voice of every other call
+                if not line.failed:
+                    log.exception("a call has no packet to send")
+                line.failed = True
+                self.faults += 1
+                self.send_errors += outbox.send(self._fileno, first, row)
+                first = row + 1
+        self.send_errors += outbox.send(self._fileno, first, row + 1)

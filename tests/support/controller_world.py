@@ -31,6 +31,7 @@ from sovereign_ari.speech.base import Message, SpeechStream, Transcript
 from sovereign_ari.wire.ari_events import AriEvents
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.pacer import Pacer
+from sovereign_ari.wire.rtp_socket import RtpSocket
 from tests.support.fake_ari import until
 from tests.support.fake_pbx import Pbx
 from tests.support.scripted_speech import ScriptedLlm, ScriptedTts, resilient
@@ -96,7 +97,8 @@ class World:
         self.answers: Callable[[Sequence[Message]], Any] = lambda _: "Yes."
         self.llm = ScriptedLlm(lambda messages: self.answers(messages))
         self.tts = ScriptedTts(first_byte_s=0.0)
-        self.pacer = Pacer()
+        self.rtp = RtpSocket("127.0.0.1")
+        self.pacer = Pacer(self.rtp.fileno())
         self.controller: Controller
         self.events: AriEvents
         self.running: list[asyncio.Task[None]] = []
@@ -133,6 +135,7 @@ class World:
         await until(lambda: not self.controller.calls)
         await until(lambda: not (pbx.channels or pbx.bridges or pbx.far_ends))
         assert self.pacer.lines == 0
+        assert self.rtp.far_ends == 0
         assert not self.stt.streams
         assert not self.llm.open_replies
         assert not self.tts.open_requests
@@ -156,6 +159,7 @@ async def world() -> AsyncIterator[World]:
     async with TestServer(application, shutdown_timeout=0.1) as server:
         pbx.url = str(server.make_url("/ari"))
         it = World(pbx)
+        it.rtp.open()
         it.pacer.start()
         try:
             async with AriHttp(pbx.address, timeout_s=1.0) as ari:
@@ -170,6 +174,7 @@ async def world() -> AsyncIterator[World]:
                     await asyncio.wait(it.running)
         finally:
             it.pacer.stop()
+            it.rtp.close()
             await pbx.drop_sockets()
             for far_end in pbx.far_ends.values():
                 far_end.close()
@@ -178,8 +183,8 @@ async def world() -> AsyncIterator[World]:
 async def _run(it: World, ari: AriHttp) -> None:
     services = CallServices(
         app=it.pbx.app,
-        media_address="127.0.0.1",
         ari=ari,
+        rtp=it.rtp,
         pacer=it.pacer,
         journal=it,
         directory=it,

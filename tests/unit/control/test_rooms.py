@@ -15,6 +15,7 @@ from sovereign_ari.media.pcm import G722_16K, ULAW_8K, AudioFormat
 from sovereign_ari.media.rtp import RtpPacket
 from sovereign_ari.media.transcode import silence_frame
 from sovereign_ari.wire.media_leg import MediaLeg
+from sovereign_ari.wire.rtp_socket import RtpSocket
 
 FOREST = Background("forest", 0.3)
 
@@ -22,9 +23,10 @@ FOREST = Background("forest", 0.3)
 @pytest.fixture
 def leg() -> Iterator[Callable[[AudioFormat], MediaLeg]]:
     with ExitStack() as stack:
+        rtp = stack.enter_context(closing(RtpSocket("127.0.0.1")))
 
         def open_leg(audio: AudioFormat) -> MediaLeg:
-            made = MediaLeg(audio, "127.0.0.1", 1, lambda: 0.0, lambda frame, now_s: None)
+            made = MediaLeg(audio, rtp, 1, lambda: 0.0, lambda frame, now_s: None)
             return stack.enter_context(closing(made))
 
         yield open_leg

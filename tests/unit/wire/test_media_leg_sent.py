@@ -9,13 +9,14 @@ import pytest
 from sovereign_ari.media.echo import SENT_FRAMES
 from sovereign_ari.media.pcm import ULAW_8K
 from sovereign_ari.wire.media_leg import MediaLeg
+from sovereign_ari.wire.rtp_socket import RtpSocket
 
 LOUD = b"\x10" * 160
 
 
 @pytest.fixture
-def leg() -> Iterator[MediaLeg]:
-    leg = MediaLeg(ULAW_8K, "127.0.0.1", 1, lambda: 0.0, lambda frame, now_s: None)
+def leg(rtp: RtpSocket) -> Iterator[MediaLeg]:
+    leg = MediaLeg(ULAW_8K, rtp, 1, lambda: 0.0, lambda frame, now_s: None)
     yield leg
     leg.close()
 

@@ -23,14 +23,6 @@ class Counting:
 
 
 @pytest.fixture
-def pacer() -> Iterator[Pacer]:
-    pacer = Pacer()
-    pacer.start()
-    yield pacer
-    pacer.stop()
-
-
-@pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     for one in (ours, theirs):
@@ -41,12 +33,20 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     theirs.close()
 
 
+@pytest.fixture
+def pacer(pair: tuple[socket.socket, socket.socket]) -> Iterator[Pacer]:
+    pacer = Pacer(pair[0].fileno())
+    pacer.start()
+    yield pacer
+    pacer.stop()
+
+
 def test_packets_leave_on_an_absolute_grid(
     pacer: Pacer, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    ours, theirs = pair
+    _, theirs = pair
     source = Counting()
-    pacer.add("call", source, ours.fileno(), theirs.getsockname())
+    pacer.add("call", source, theirs.getsockname())
     got = [theirs.recv(100) for _ in range(25)]
     pacer.remove("call")
     assert got == [str(n).encode() for n in range(1, 26)]
@@ -57,13 +57,13 @@ def test_packets_leave_on_an_absolute_grid(
 def test_nothing_leaves_after_remove(
     pacer: Pacer, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    ours, theirs = pair
+    _, theirs = pair
     source = Counting()
-    pacer.add("call", source, ours.fileno(), theirs.getsockname())
+    pacer.add("call", source, theirs.getsockname())
     theirs.recv(100)
     pacer.remove("call")
     sent = len(source.times_s)
-    ours.close()  # the descriptor may be somebody else's from here on
+    pair[0].close()  # the descriptor may be somebody else's from here on
     time.sleep(0.1)
     assert len(source.times_s) == sent
     assert pacer.lines == 0
@@ -73,13 +73,13 @@ def test_nothing_leaves_after_remove(
 def test_calls_are_spread_over_the_slots(
     pacer: Pacer, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    ours, theirs = pair
+    _, theirs = pair
     sources = [Counting() for _ in range(8)]
     for number, source in enumerate(sources):
-        pacer.add(str(number), source, ours.fileno(), theirs.getsockname())
+        pacer.add(str(number), source, theirs.getsockname())
     for _ in range(80):
         theirs.recv(100)
-    assert {len(slot) for slot in pacer._slots} == {2}
+    assert {len(slot.lines) for slot in pacer._slots} == {2}
     counts = [len(source.times_s) for source in sources]
     assert max(counts) - min(counts) <= 1
 
@@ -95,10 +95,10 @@ class Broken(Counting):
 def test_a_source_that_fails_silences_no_other_call(
     pacer: Pacer, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    ours, theirs = pair
+    _, theirs = pair
     broken, sound = Broken(), Counting()
     for name, source in (("broken", broken), ("sound", sound)):
-        pacer.add(name, source, ours.fileno(), theirs.getsockname())
+        pacer.add(name, source, theirs.getsockname())
     assert [theirs.recv(100) for _ in range(10)] == [str(n).encode() for n in range(1, 11)]
     assert len(broken.times_s) > 1  # it is asked again, for it may recover
     assert pacer.faults == len(broken.times_s)
