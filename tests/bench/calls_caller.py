@@ -27,6 +27,7 @@ _ONSET_DBFS = -30.0
 _QUIETER_DB = 10.0
 _QUIET_FOR_S = 0.04
 _DEADLINE_S = 15.0
+_LATE_S = 2.5
 
 
 @dataclass
@@ -91,10 +92,10 @@ async def converse(call: Call, measured: Measured, chance: random.Random) -> Non
     begun_s = await _reply_after(call, measured, said_s)
     await asyncio.sleep(chance.uniform(0.5, 2.5))
     clicked_s = await call.say_now(noise(CLICK_S)).started
-    await heard.wait_until(lambda: heard.packets[-1].arrived_s > clicked_s + 0.6, 2)
+    await _listen_until(heard, clicked_s + 0.6)
     level_dbfs = heard.level_dbfs(clicked_s + 0.3, clicked_s + 0.5)
     measured.clicks_survived.append(abs(level_dbfs - TONE_DBFS) < 3)
-    await heard.wait_until(lambda: heard.packets[-1].arrived_s > begun_s + REPLY_S + 0.5, 10)
+    await _listen_until(heard, begun_s + REPLY_S + 0.5)
 
     begun_s = await _ask(call, measured, question)
     await _hear_out(heard, measured, begun_s, REPLY_S)
@@ -111,10 +112,16 @@ async def _reply_after(call: Call, measured: Measured, said_s: float) -> float:
     return begun_s
 
 
+async def _listen_until(heard: Heard, at_s: float) -> None:
+    """Wait for a packet of that time, without a look at those before."""
+    await asyncio.sleep(at_s - time.monotonic())
+    await heard.wait_until(lambda: heard.packets[-1].arrived_s > at_s, _LATE_S)
+
+
 async def _hear_out(heard: Heard, measured: Measured, begun_s: float, length_s: float) -> None:
     """Listen to an unbroken sound of known length, and count the holes in it."""
     end_s = begun_s + length_s
-    await heard.wait_until(lambda: heard.packets[-1].arrived_s > end_s + 0.5, length_s + 3)
+    await _listen_until(heard, end_s + 0.5)
     measured.holes += len(heard.holes(begun_s + 0.01, end_s - 0.05))
 
 

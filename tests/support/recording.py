@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import audioop
 import bisect
+import itertools
 import time
 import wave
 from collections.abc import Callable
@@ -28,7 +29,6 @@ BLOCK_S = 0.005
 """Resolution of "when did it get loud"."""
 
 
-@dataclass(frozen=True, slots=True)
 class HeardPacket:
     """One packet of audio as it arrived.
 
@@ -37,14 +37,29 @@ class HeardPacket:
         rtp: As sent.
         place: Where it belongs among the others.
         pcm: Decoded samples.
-        levels: RMS of each block of 5 ms, 0 to 32768.
     """
 
-    arrived_s: float
-    rtp: RtpPacket
-    place: Place
-    pcm: bytes
-    levels: tuple[int, ...]
+    __slots__ = ("_block_bytes", "_levels", "arrived_s", "pcm", "place", "rtp")
+
+    def __init__(
+        self, arrived_s: float, rtp: RtpPacket, place: Place, pcm: bytes, block_bytes: int
+    ) -> None:
+        self.arrived_s = arrived_s
+        self.rtp = rtp
+        self.place = place
+        self.pcm = pcm
+        self._block_bytes = block_bytes
+        self._levels: tuple[int, ...] | None = None
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """RMS of each block of 5 ms, 0 to 32768. Few packets are ever asked."""
+        if self._levels is None:
+            pcm, size = self.pcm, self._block_bytes
+            self._levels = tuple(
+                audioop.rms(pcm[n : n + size], 2) for n in range(0, len(pcm), size)
+            )
+        return self._levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,7 @@ class Heard:
         self.order = ArrivalOrder()
         self.foreign = 0
         self._decoder: Codec = codec_named(codec)
+        self._block_bytes = 2 * round(self.rate_hz * BLOCK_S)
         self._changed = asyncio.Event()
 
     @property
@@ -84,6 +100,7 @@ class Heard:
         """Decode what comes from now on as another codec."""
         self.codec = codec
         self._decoder = codec_named(codec)
+        self._block_bytes = 2 * round(self.rate_hz * BLOCK_S)
 
     def add(self, packet: RtpPacket, arrived_s: float) -> None:
         """Take one RTP packet."""
@@ -94,14 +111,19 @@ class Heard:
         if place is None:
             return
         pcm = self._decoder.decode(packet.payload)
-        self.packets.append(HeardPacket(arrived_s, packet, place, pcm, self._levels(pcm)))
+        self.packets.append(HeardPacket(arrived_s, packet, place, pcm, self._block_bytes))
         self._changed.set()
 
     def first_audio_after(self, after_s: float, threshold_dbfs: float = LOUD_DBFS) -> float | None:
         """When the first loud block arrived at or after `after_s`."""
-        wanted = _rms_of(threshold_dbfs)
-        begin = bisect.bisect_left(self.packets, after_s - 0.02, key=_arrival)
-        for packet in self.packets[begin:]:
+        return self._first_audio(self._index_of(after_s), after_s, _rms_of(threshold_dbfs))
+
+    def _index_of(self, at_s: float) -> int:
+        """The first packet whose sound may last until then."""
+        return bisect.bisect_left(self.packets, at_s - 0.02, key=_arrival)
+
+    def _first_audio(self, begin: int, after_s: float, wanted: int) -> float | None:
+        for packet in itertools.islice(self.packets, begin, None):
             if max(packet.levels, default=0) < wanted:
                 continue
             for number, level in enumerate(packet.levels):
@@ -132,8 +154,10 @@ class Heard:
         Raises:
             TimeoutError: When it stays quiet.
         """
+        wanted, begin = _rms_of(threshold_dbfs), self._index_of(after_s)
         async with asyncio.timeout(timeout_s):
-            while (at_s := self.first_audio_after(after_s, threshold_dbfs)) is None:
+            while (at_s := self._first_audio(begin, after_s, wanted)) is None:
+                begin = len(self.packets)
                 await self._next_packet()
         return at_s
 
@@ -221,11 +245,11 @@ class Heard:
     async def _next_packet(self) -> None:
         """Return at the next packet, or after a frame when none comes."""
         self._changed.clear()
+        frame = asyncio.get_running_loop().call_later(0.02, self._changed.set)
         try:
-            async with asyncio.timeout(0.02):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+            await self._changed.wait()
+        finally:
+            frame.cancel()
 
     def _timeline(self, from_s: float, to_s: float, buffer_s: float | None) -> NDArray[np.int16]:
         rate = self.rate_hz
@@ -240,10 +264,6 @@ class Heard:
             if first < last:
                 sound[first:last] = samples[first - begin : last - begin]
         return sound
-
-    def _levels(self, pcm: bytes) -> tuple[int, ...]:
-        size = 2 * round(self.rate_hz * BLOCK_S)
-        return tuple(audioop.rms(pcm[n : n + size], 2) for n in range(0, len(pcm), size))
 
 
 def dbfs(pcm: bytes) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tests.support.rtp_packets import RtpPacket
 
@@ -11,8 +11,7 @@ _JUMP_S = 0.25
 """A time stamp this far from the clock begins a new stretch (the sender's source changed)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a packet belongs.
 
     Attributes:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import audioop
 import struct
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from G722 import G722
@@ -21,8 +20,7 @@ _HEADER = struct.Struct("!BBHII")
 _DIGITS = "0123456789*#ABCD"
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """The parts of a packet that matter here (RFC 3550 section 5.1)."""
 
     payload_type: int

@@ -15,7 +15,6 @@ from tests.support.rtp_sender import VoiceSender
 
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; not in the socket module
 _TIMESPEC = struct.Struct("@qq")
-_READS_PER_WAKE = 64
 
 
 class RtpPort:
@@ -90,17 +89,17 @@ class RtpPort:
         self._socket.close()
 
     def _readable(self) -> None:
-        for _ in range(_READS_PER_WAKE):
-            try:
-                data, ancillary, _, _ = self._socket.recvmsg(4096, 64)
-            except (BlockingIOError, ConnectionRefusedError):
-                return
-            arrived_s = time.monotonic()
-            for level, kind, value in ancillary:
-                if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                    seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-                    arrived_s -= time.time() - (seconds + nanoseconds / 1e9)
-            self._receive(data, arrived_s)
+        """Read one packet; the loop calls again while there is another."""
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(4096, 64)
+        except (BlockingIOError, ConnectionRefusedError):
+            return
+        arrived_s = time.monotonic()
+        for level, kind, value in ancillary:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+                arrived_s -= time.time() - (seconds + nanoseconds / 1e9)
+        self._receive(data, arrived_s)
 
     def _receive(self, data: bytes, arrived_s: float) -> None:
         packet = parse_rtp(data)
