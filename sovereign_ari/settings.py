@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     api_port: Port = 8080
     sip_port: Port = 5060
+    sip_tls_port: Port = 5061
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_ca_file: Path | None = None
     ari_port: Port = 8088
     rtp_ports: str = "10000-19999"
     trunk_addresses: Annotated[tuple[str, ...], NoDecode] = ()
@@ -59,6 +63,10 @@ class Settings(BaseSettings):
     ari_url: str | None = None
     ari_username: str = "sovereign"
     ari_password: SecretStr | None = None
+    ami_port: Port = 5038
+    ami_password: SecretStr | None = None
+    pbx_log: Path | None = None
+    node: str = Field(default="local", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     ari_app: str = Field(default="sovereign", pattern=r"^[a-z][a-z0-9-]{0,27}$")
     media_address: str = "127.0.0.1"
     controller_port: Port | None = None

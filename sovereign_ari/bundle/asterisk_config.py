@@ -46,6 +46,24 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True)
+class SipTls:
+    """Where SIP over TLS listens, what it shows, and whom it trusts."""
+
+    port: int
+    cert_file: Path
+    key_file: Path
+    ca_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Where the manager interface listens on loopback, and its password."""
+
+    port: int
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
 class PbxValues:
     """What changes from one bundled PBX to another.
 
@@ -57,6 +75,8 @@ class PbxValues:
         trunk_addresses: Networks that trunks call from.
         local_networks: Networks whose callers need no account.
         rtp_ports: First and last RTP port.
+        tls: SIP over TLS, None for none.
+        manager: The manager interface, None when it is off.
     """
 
     identity: str
@@ -69,8 +89,10 @@ class PbxValues:
     apps: tuple[str, ...]
     rtp_ports: tuple[int, int]
     trunk_addresses: tuple[str, ...] = ()
-    local_networks: tuple[str, ...] = ("127.0.0.0/8",)
+    local_networks: tuple[str, ...] = ("127.0.0.1/32",)
     external_address: str | None = None
+    tls: SipTls | None = None
+    manager: Manager | None = None
 
 
 _TRUNK = """
@@ -85,7 +107,27 @@ type = identify
 endpoint = trunk
 srv_lookups = no
 """
+_MULTILINE = frozenset(
+    {"app_globals", "transport_external", "media_address", "trunk", "local_matches", "tls"}
+)
 _PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")
+
+
+def _tls(values: PbxValues, bind: str) -> str:
+    if values.tls is None:
+        return ""
+    lines = [
+        "[tls]",
+        "type = transport",
+        "protocol = tls",
+        f"bind = {bind}:{values.tls.port}",
+        f"cert_file = {values.tls.cert_file}",
+        f"priv_key_file = {values.tls.key_file}",
+        f"ca_list_file = {values.tls.ca_file}",
+        "method = tlsv1_2                      ; or newer",
+        "verify_server = yes                   ; a carrier shows a certificate of its name",
+    ]
+    return "\n".join(lines) + "\n" + _external(values)
 
 
 def _external(values: PbxValues) -> str:
@@ -135,6 +177,10 @@ def substitutions(values: PbxValues, folders: Folders) -> dict[str, str]:
         "app": values.apps[0],
         "app_globals": "\n".join(apps),
         "transport_external": _external(values),
+        "tls": _tls(values, bind),
+        "ami_enabled": "no" if values.manager is None else "yes",
+        "ami_port": str(values.manager.port) if values.manager else "5038",
+        "ami_password": values.manager.password if values.manager else "",
         "media_address": _media_address(values),
         "trunk": trunk,
         "local_matches": "\n".join(f"match = {network}" for network in values.local_networks),
@@ -148,9 +194,8 @@ def rendered(names: Mapping[str, str], source: Path = SOURCE) -> Iterator[tuple[
         SetupFailed: When the folder is missing, a template names an unknown value, or a value
             holds a line break.
     """
-    multiline = {"app_globals", "transport_external", "media_address", "trunk", "local_matches"}
     for name, value in names.items():
-        if name not in multiline and ("\n" in value or "\r" in value or ";" in value):
+        if name not in _MULTILINE and ("\n" in value or "\r" in value or ";" in value):
             raise SetupFailed(f"the value of {name} cannot be written into Asterisk's files")
     files = sorted(source.glob("*.conf*"))
     if not files:

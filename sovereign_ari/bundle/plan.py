@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sovereign_ari.bundle.asterisk_config import PbxValues
+from sovereign_ari.bundle.asterisk_config import Manager, PbxValues, SipTls
+from sovereign_ari.bundle.certificates import certificate_of, trusted
 from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.ports import SIP, choose_port, free_port
 from sovereign_ari.bundle.processes import Command
@@ -23,6 +24,8 @@ class Ports:
     api: int
     sip: int
     ari: int
+    sip_tls: int
+    ami: int
     controllers: tuple[int, ...]
 
 
@@ -39,7 +42,7 @@ def choose_ports(settings: Settings) -> Ports:
         address=settings.bind,
     )
     taken = [api]
-    sip = ari = 0
+    sip = ari = sip_tls = ami = 0
     if settings.ari_url is None:
         sip = choose_port(
             "SOVEREIGN_SIP_PORT",
@@ -56,7 +59,8 @@ def choose_ports(settings: Settings) -> Ports:
             address=_LOOPBACK,
             taken=[*taken, sip],
         )
-    taken += [sip, ari]
+        sip_tls, ami = _trunk_ports(settings, [*taken, sip, ari])
+    taken += [sip, ari, sip_tls, ami]
     controllers: list[int] = []
     if settings.controller_port is not None:
         controllers.append(
@@ -70,7 +74,26 @@ def choose_ports(settings: Settings) -> Ports:
         )
     while len(controllers) < settings.controllers:
         controllers.append(free_port(_LOOPBACK, taken=[*taken, *controllers]))
-    return Ports(api, sip, ari, tuple(controllers))
+    return Ports(api, sip, ari, sip_tls, ami, tuple(controllers))
+
+
+def _trunk_ports(settings: Settings, taken: list[int]) -> tuple[int, int]:
+    """Choose what trunks need besides: SIP over TLS, and the interface that tells their state."""
+    sip_tls = choose_port(
+        "SOVEREIGN_SIP_TLS_PORT",
+        settings.sip_tls_port,
+        chosen=settings.chosen("sip_tls_port"),
+        address=settings.bind,
+        taken=taken,
+    )
+    ami = choose_port(
+        "SOVEREIGN_AMI_PORT",
+        settings.ami_port,
+        chosen=settings.chosen("ami_port"),
+        address=_LOOPBACK,
+        taken=[*taken, sip_tls],
+    )
+    return sip_tls, ami
 
 
 def app_names(settings: Settings) -> tuple[str, ...]:
@@ -105,6 +128,8 @@ def pbx_values(settings: Settings, data: DataDir, ports: Ports) -> PbxValues:
         rtp_ports=(int(first), int(last)),
         trunk_addresses=settings.trunk_addresses,
         external_address=settings.external_address,
+        tls=SipTls(ports.sip_tls, *certificate_of(settings, data), trusted(settings, data)),
+        manager=Manager(ports.ami, data.secret("ami_password")),
     )
 
 

@@ -172,6 +172,10 @@ class Supervisor:
             shared["SOVEREIGN_ARI_USERNAME"] = pbx.values.ari_username
             shared["SOVEREIGN_ARI_PASSWORD"] = pbx.values.ari_password
             shared["SOVEREIGN_SIP_PORT"] = str(ports.sip)
+            if (manager := pbx.values.manager) is not None:
+                shared["SOVEREIGN_AMI_PORT"] = str(manager.port)
+                shared["SOVEREIGN_AMI_PASSWORD"] = manager.password
+            shared["SOVEREIGN_PBX_LOG"] = str(pbx.folders.log / "messages.log")
         if not self._settings.chosen("log_format"):
             shared["SOVEREIGN_LOG_FORMAT"] = "json"
         environment = {**self._environment, **shared}

@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "prometheus_client",
     },
     _K: {_E, _D, "db", "asyncpg", "jsonschema", "referencing"},
-    _B: {_E, _D, _G, "aiohttp", "asyncpg"},
+    _B: {_E, _D, _G, "aiohttp", "asyncpg", "cryptography"},
     _N: {_E, _D, _M, _W, "aiohttp", "audioop"},
     _X: {_D, "prometheus_client"},
     _L: {"structlog"},
