@@ -38,6 +38,7 @@ from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_
 from sovereign_ari.errors import CallOverloaded, SovereignError
 from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.wire.ari_messages import (
+    ApplicationReplaced,
     AriEvent,
     ChannelDestroyed,
     ChannelDtmfReceived,
@@ -92,6 +93,10 @@ class Controller:
 
     def post(self, event: AriEvent) -> None:
         """Route one event of Asterisk. Never waits."""
+        if not self._is_of_a_leg(event):
+            self._route(event)
+
+    def _route(self, event: AriEvent) -> None:
         match event:
             case StasisStart(channel=channel, args=args):
                 role, *rest = args or ("",)
@@ -113,6 +118,14 @@ class Controller:
                     call.note("dtmf", {"digit": digit, "duration_ms": duration_ms})
             case _:
                 pass
+
+    def _is_of_a_leg(self, event: AriEvent) -> bool:
+        """Whether it was about a further channel of a call, which has it now."""
+        if isinstance(event, ApplicationReplaced):
+            return False
+        owner = call_of(event.channel.id)
+        call = self._calls.get(owner) if owner is not None else None
+        return call is not None and call.legs.post(event.channel.id, event)
 
     async def recover(self) -> None:
         """Have our calls compared with what Asterisk has: after each connect, events were missed.
@@ -146,7 +159,11 @@ class Controller:
     async def _end_lost_calls(self) -> None:
         """End the calls that lost a leg without a word."""
         calls = [(call, call.is_talking) for call in self.calls]
+        legs = [leg for call in self.calls for leg in call.legs.entered]
         channels = {channel.id for channel in await self._services.ari.channels()}
+        for leg in legs:
+            if leg.channel not in channels:
+                leg.lost()
         for call, talking in calls:
             if call.channel not in channels:
                 self._tell(call, HungUp(GONE))

@@ -42,6 +42,7 @@ from sovereign_ari.domain.ids import CallId, bridge_of, media_channel_of
 from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.errors import AsteriskUnknown, OutgoingFailed
 from sovereign_ari.media.pcm import BY_CODEC
+from sovereign_ari.telephony.legs import Legs
 from sovereign_ari.wire.media_leg import MediaLeg
 
 MEDIA_ENTERS_WITHIN_S = 2.0
@@ -85,6 +86,7 @@ class LiveCall:
         self._answered_by_s: float | None = None
         self._asking = Asking(services.requests, self.note, self._settled, self._nobody_found)
         self._rings = False
+        self.legs = Legs(call_id, services.ari)
 
     @property
     def is_talking(self) -> bool:
@@ -165,7 +167,7 @@ class LiveCall:
         self.runner.post(Failed(f"{Command.ASK.value}: {why}"))
 
     async def _open_media(self) -> None:
-        """Ring, make our legs, and let the dialogue prepare its first words meanwhile."""
+        """Have everything ready in the PBX, while it rings and the first words are prepared."""
         assert self._route is not None
         assert self._route.assistant is not None
         ari, media, bridge = self._services.ari, media_channel_of(self.id), bridge_of(self.id)
@@ -198,9 +200,11 @@ class LiveCall:
         self._talking.add_done_callback(self._talked)
         entropy = self._services.entropy()
         self._services.rooms.furnish(self._leg, assistant.background, entropy)
-        unready, _, _, self._peer, _ = await all_done(
+        told = self.line.answering(self._services, self.id, self.channel, assistant)
+        unready, _, _, _, self._peer, _ = await all_done(
             self._open_tools(self._tools),
             self._ring(),
+            ari.set_variables(self.channel, told),
             ari.watch_channel(self.channel),
             ari.open_external_media(
                 media, to=self._leg.local, audio=self._audio, argument=ARGUMENT_MEDIA
@@ -227,11 +231,7 @@ class LiveCall:
         return None
 
     async def _answer(self) -> None:
-        assert self._route is not None
-        assert self._route.assistant is not None
-        ari, assistant = self._services.ari, self._route.assistant
-        told = self.line.answering(self._services, self.id, self.channel, assistant)
-        await ari.set_variables(self.channel, told)
+        ari = self._services.ari
         await ari.continue_in_dialplan(self.channel, ANSWER_CONTEXT, ANSWER_EXTENSION)
         self._answered_by_s = self._services.clock() + ANSWERED_WITHIN_S
 
@@ -297,6 +297,7 @@ class LiveCall:
             requests = [
                 lambda: ari.hang_up(media_channel_of(self.id)),
                 lambda: ari.destroy_bridge(bridge_of(self.id)),
+                self.legs.close,
             ]
             if not caller_left:
                 requests.append(lambda: ari.hang_up(self.channel, cause))

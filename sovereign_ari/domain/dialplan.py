@@ -19,8 +19,24 @@ ARGUMENT_ANSWERED: Final = "answered"
 ARGUMENT_TIMEOUT: Final = "timeout"
 """First Stasis argument of a call whose longest duration, or whose lease, is over."""
 
+TRANSFER_CONTEXT: Final = "sovereign-transfer"
+WAIT_EXTENSION: Final = "wait"
+"""In `TRANSFER_CONTEXT`: where somebody waits whom a caller is about to be joined with."""
+JOIN_EXTENSION: Final = "join"
+"""In `TRANSFER_CONTEXT`: joins the caller with `VARIABLE_PEER`, for as long as both like."""
+
+REFER_CONTEXT: Final = "sovereign-refer"
+REFER_EXTENSION: Final = "refer"
+"""In `REFER_CONTEXT`: asks the caller's side to call `VARIABLE_REFER_TO`."""
+
+ARGUMENT_BACK: Final = "back"
+"""First Stasis argument of a caller whose transfer failed; then a status and a SIP code."""
+
 ARGUMENT_MEDIA: Final = "media"
 """First Stasis argument of our own external-media channels; the dialplan never sees it."""
+
+ARGUMENT_LEG: Final = "leg"
+"""First Stasis argument of a channel that we make to call somebody; the dialplan never sees it."""
 
 VARIABLE_LAPSED: Final = "SOVEREIGN_LAPSED"
 """Set to 1 by the dialplan when a lease is over, cleared by us when the call goes on."""
@@ -50,3 +66,12 @@ level of TALK_DETECT."""
 
 VARIABLE_CALL: Final = "SOVEREIGN_CALL"
 """Set by us on the caller's channel: the call id, which ARI shows with the channel."""
+
+VARIABLE_PEER: Final = "SOVEREIGN_PEER"
+"""Set by us before `TRANSFER_CONTEXT`: the name of the channel that the caller is joined with."""
+
+VARIABLE_REFER_TO: Final = "SOVEREIGN_REFER_TO"
+"""Set by us before `REFER_CONTEXT`: the URI."""
+
+VARIABLE_HOPS: Final = "SOVEREIGN_HOPS"
+"""Set by us on a leg to one of our own numbers: how often its caller has been transferred so."""

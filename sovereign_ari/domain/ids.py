@@ -39,6 +39,18 @@ def media_channel_of(call: CallId) -> ChannelId:
     return ChannelId(f"{call}-media")
 
 
+def leg_of(call: CallId, name: str) -> ChannelId:
+    """Name a further channel of a call, e.g. `transfer`. `line` is the person whom we call."""
+    return ChannelId(f"{call}-{name}")
+
+
+def leg_name(channel: str) -> str | None:
+    """Which channel of its call this is, e.g. `media`; None when it is not named by us."""
+    match = _CALL_ID.match(channel)
+    rest = channel[match.end() :] if match else ""
+    return rest[1:] if rest.startswith("-") and len(rest) > 1 else None
+
+
 def bridge_of(call: CallId) -> BridgeId:
     """Name the bridge of a call, as operators see it in `bridge show all`."""
     return BridgeId(f"{call}-bridge")

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sovereign_ari.errors import AsteriskRefused, AsteriskUnavailable, AsteriskUnknown
 from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.wire.ari_calling import CallingRequests
 from sovereign_ari.wire.ari_messages import Application, Bridge, Channel
 
 REQUEST_TIMEOUT_S = 5.0
@@ -75,7 +76,7 @@ class Origination:
     ring_s: int
 
 
-class AriHttp:
+class AriHttp(CallingRequests):
     """The request half of an ARI client, with keep-alive connections and a deadline each.
 
     Args:
@@ -85,6 +86,7 @@ class AriHttp:
 
     def __init__(self, address: AriAddress, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         self._address = address
+        self._app = address.app
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -248,6 +250,16 @@ class AriHttp:
         except AsteriskRefused as refused:
             if refused.status != 404:
                 raise
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Make a request of a group that has a module of its own."""
+        return await self._ask(method, path, query, body)
 
     async def _ask(
         self,

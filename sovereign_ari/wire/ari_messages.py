@@ -71,12 +71,36 @@ class StasisEnd(_Message):
     channel: Channel
 
 
+class ChannelStateChange(_Message):
+    """The channel rings, or is up: `channel.state` says which."""
+
+    type: Literal["ChannelStateChange"]
+    channel: Channel
+
+
+class Dial(_Message):
+    """What became of a channel that we dial.
+
+    Attributes:
+        dialstatus: Empty at the begin, then `RINGING`, `PROGRESS` (audio before the answer),
+            `ANSWER`; `CANCEL` with a redirection, which Asterisk does not follow for us.
+    """
+
+    type: Literal["Dial"]
+    channel: Channel = Field(alias="peer")
+    dialstatus: str = ""
+
+
 class ChannelHangupRequest(_Message):
-    """A side wants the channel gone. `cause` is Q.850, 0 or absent when unknown."""
+    """A side wants the channel gone. `cause` is Q.850, 0 or absent when unknown.
+
+    `tech_cause` is the SIP status that ended it, absent when there was none (22.7 on).
+    """
 
     type: Literal["ChannelHangupRequest"]
     channel: Channel
     cause: int | None = None
+    tech_cause: int | None = None
 
 
 class ChannelDestroyed(_Message):
@@ -85,6 +109,14 @@ class ChannelDestroyed(_Message):
     type: Literal["ChannelDestroyed"]
     channel: Channel
     cause: int = 0
+    tech_cause: int | None = None
+
+
+class ChannelToneDetected(_Message):
+    """TONE_DETECT heard its tone on the channel."""
+
+    type: Literal["ChannelToneDetected"]
+    channel: Channel
 
 
 class ChannelDtmfReceived(_Message):
@@ -137,8 +169,11 @@ class ApplicationReplaced(_Message):
 AriEvent: TypeAlias = (
     StasisStart
     | StasisEnd
+    | ChannelStateChange
+    | Dial
     | ChannelHangupRequest
     | ChannelDestroyed
+    | ChannelToneDetected
     | ChannelDtmfReceived
     | ChannelTalkingStarted
     | ChannelTalkingFinished

@@ -1,0 +1,66 @@
+"""ARI requests that call somebody: the channel is made first, and dialled when we are ready."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sovereign_ari.media.pcm import AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A channel to be made.
+
+    Attributes:
+        channel: Its id.
+        endpoint: Whom it is for, e.g. `PJSIP/+31201234567@trunk-...-1`.
+        argument: Its first Stasis argument.
+        audio: The one codec that it offers; None for all of its endpoint.
+        variables: Channel variables and dialplan functions, set before it is dialled.
+    """
+
+    channel: str
+    endpoint: str
+    argument: str
+    audio: AudioFormat | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class CallingRequests:
+    """The part of `AriHttp` that calls."""
+
+    _app: str
+
+    async def create_channel(self, outgoing: Outgoing) -> None:
+        """Make a channel in our application. Nothing leaves the PBX yet."""
+        query = {
+            "channelId": outgoing.channel,
+            "endpoint": outgoing.endpoint,
+            "app": self._app,
+            "appArgs": outgoing.argument,
+        }
+        if outgoing.audio is not None:
+            query["formats"] = outgoing.audio.encoding.value
+        await self._ask("POST", "channels/create", query, {"variables": dict(outgoing.variables)})
+
+    async def dial_channel(self, channel: str, ring_s: int) -> None:
+        """Send its INVITE; events tell what becomes of it.
+
+        Args:
+            channel: One of `create_channel`.
+            ring_s: After so many seconds without an answer it is hung up.
+        """
+        await self._ask("POST", f"channels/{channel}/dial", {"timeout": str(ring_s)})
+
+    @abstractmethod
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Make one request."""
