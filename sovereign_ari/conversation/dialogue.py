@@ -32,6 +32,7 @@ from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.spoken import language_of
 from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
+from sovereign_ari.media.hearing import Heard
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.transcode import silence_frame
 from sovereign_ari.speech.base import Transcript
@@ -56,6 +57,7 @@ class Dialogue:
 
     Attributes:
         quiet: Minds the caller's silence; to be told what the PBX says of his line.
+        occupied: Whether the caller waits for somebody else, so that nobody minds his silence.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Dialogue:
         self._silence = silence_frame(wire)
         self._reporting = reporting
         self._clock = reporting.clock
-        self._ears = Ears(providers.stt, wire, mouth, self._on_transcript)
+        self._ears = Ears(providers.stt, wire, mouth, self._on_transcript, self._on_heard)
         self._tools = ToolRuns(
             assistant.llm.get("tools") or (), providers.tools, self._clock, self._on_tool_done
         )
@@ -86,6 +88,7 @@ class Dialogue:
         self.quiet = Silence(assistant, reporting.note, self._clock())
         self._orders = Orders()
         self._end_phrases = EndPhrases(assistant.end_call_phrases)
+        self.occupied = False
         self._closing = False
         self._apologising = False
         self._apology: asyncio.Task[None] | None = None
@@ -106,7 +109,7 @@ class Dialogue:
     def hear(self, frame: bytes, now_s: float) -> None:
         """Take 20 ms of the caller's audio."""
         self._last_frame_s = self.quiet.clock.received_s = now_s
-        self._listen_to(frame, now_s)
+        self._ears.hear(frame, now_s)
 
     def tick(self, now_s: float) -> None:
         """Let time pass; to be called every 40 ms or so, audio or not."""
@@ -119,7 +122,7 @@ class Dialogue:
         self._last_tick_s = now_s
         while now_s - self._last_frame_s > GAP_S and not self._closing:
             self._last_frame_s += FRAME_S
-            self._listen_to(self._silence, now_s)
+            self._ears.hear(self._silence, now_s)
         self._fill_silence(now_s)
         self._mind_silence(now_s)
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
@@ -137,13 +140,25 @@ class Dialogue:
         """Say a last word, then end with `max_duration`."""
         self._close(self._assistant.end_call_message or TIME_IS_UP, EndReason.MAX_DURATION)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the caller was answered, and no last word is said or to be said."""
+        answered = self._agent.book.answered_s is not None
+        return answered and not self._closing and not self._orders.end_the_call
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all that was to be said has left."""
+        reply = self._agent.reply
+        return reply.is_quiet if reply is not None else not self._orders.waiting
+
     def control(self, command: ControlCommand) -> bool:
         """Do what a client of the API asks; False when the conversation is ending, or not begun.
 
         Something to be said cuts what the model says, is said behind other such lines, and waits
         for a caller who speaks, unless it is the last word.
         """
-        if self._closing or self._agent.book.answered_s is None or self._orders.end_the_call:
+        if not self.is_open:
             return False
         match command:
             case EndCall(message=message):
@@ -183,15 +198,14 @@ class Dialogue:
             self._agent.close(self._turns.take_text())
         return ending
 
-    def _listen_to(self, frame: bytes, now_s: float) -> None:
-        heard = self._ears.hear(frame)
+    # What the listener and the reply tell the dialogue.
+
+    def _on_heard(self, heard: Heard, now_s: float) -> None:
         if heard.doubtful:
             self._flush_sent_s = self._clock()
             self._turns.asked()
         if not self._closing:
             self._act(self._turns.frame(heard.voiced, now_s))
-
-    # What the listener and the reply tell the dialogue.
 
     async def _listen(self) -> None:
         try:
@@ -254,7 +268,8 @@ class Dialogue:
 
     def _mind_silence(self, now_s: float) -> None:
         """Ask a caller who says nothing whether he is there, and give up in the end."""
-        busy = self._agent.reply is not None or self._tools.running or self._orders.waiting
+        saying = self._agent.reply is not None or self._orders.waiting
+        busy = saying or self._tools.running or self.occupied
         prompt = self.quiet.due(now_s, busy=busy, speaking=self._turns.caller_has_floor)
         if prompt is None or self._closing:
             return

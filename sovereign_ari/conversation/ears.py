@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from sovereign_ari.conversation.chunks import ChunkQueue
 from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.verdicts import verdicts
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.media.hearing import Heard, Hearing
-from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.pcm import AudioFormat, Encoding
 from sovereign_ari.media.transcode import Converter, silence_frame
-from sovereign_ari.media.vad import VoiceActivity
 from sovereign_ari.speech.base import SpeechStream, SpeechToText, Transcript
 
 CHUNK_FRAMES = 5
@@ -34,6 +34,8 @@ class Ears:
         wire: Format of the call's RTP.
         mouth: What the caller hears of us, for it may come back as an echo.
         on_transcript: Takes what was recognised. Must not wait.
+        on_heard: Takes what each frame is, in order, with the time that `hear` was told; within
+            `verdicts.BEAT_S`, and before what is recognised later. Must not wait.
     """
 
     def __init__(
@@ -42,15 +44,22 @@ class Ears:
         wire: AudioFormat,
         mouth: Mouth,
         on_transcript: Callable[[Transcript], None],
+        on_heard: Callable[[Heard, float], None],
     ) -> None:
         self.label = stt.label
         self._stt = stt
         self._audio = stt.format_for(wire)
-        self._converter = Converter(wire, self._audio)
-        self._hearing = Hearing(wire, mouth.audio, VoiceActivity(wire.rate_hz))
+        self._passes_on = self._audio == wire
+        decoded = wire if self._passes_on else AudioFormat(Encoding.PCM16, wire.rate_hz)
+        self._converter = Converter(decoded, self._audio)
+        self._silence = silence_frame(decoded)
+        self._hearing = Hearing(wire, mouth.audio)
+        self._stream = self._hearing.stream
+        self._verdicts = verdicts()
+        self._frame, self._frame_s = b"", 0.0
         self._mouth = mouth
-        self._silence = silence_frame(wire)
         self._on_transcript = on_transcript
+        self._on_heard = on_heard
         self._chunk: list[bytes] = []
         self._quiet_frames = 0
         self._chunks = ChunkQueue()
@@ -60,24 +69,34 @@ class Ears:
         """Chunks that the recogniser was too slow for."""
         return self._chunks.dropped
 
-    def hear(self, frame: bytes) -> Heard:
-        """Take 20 ms of the caller's audio as it stood on the wire, and judge it.
+    def hear(self, frame: bytes, now_s: float) -> None:
+        """Take 20 ms of the caller's audio as it stood on the wire, and have it judged.
 
         An echo of ours is silence to the recogniser: its words are not the caller's. What is
         doubtful makes the recogniser be asked, which the listener has to count.
         """
-        heard = self._hearing.judge(frame, self._mouth.take_sent())
-        self._chunk.append(self._silence if heard.echo else frame)
+        self._verdicts.settle(self._stream)
+        must_ask = self._hearing.listen(frame, self._mouth.take_sent())
+        self._frame, self._frame_s = frame if self._passes_on else self._hearing.pcm, now_s
+        if must_ask:
+            self._verdicts.ask(self._stream, self._conclude)
+        else:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        heard = self._hearing.verdict()
+        self._chunk.append(self._silence if heard.echo else self._frame)
         self._quiet_frames = 0 if heard.voiced else self._quiet_frames + 1
         idle = self._quiet_frames > IDLE_AFTER_FRAMES
         if len(self._chunk) >= (IDLE_CHUNK_FRAMES if idle else CHUNK_FRAMES):
             self._hand_over()
         if heard.doubtful:
             self.flush()  # the recogniser knows best: a voice that we miss must not go unanswered
-        return heard
+        self._on_heard(heard, self._frame_s)
 
     def flush(self) -> None:
         """Ask the recogniser for what was said so far, behind the audio already queued."""
+        self._verdicts.settle(self._stream)
         self._hand_over()
         self._chunks.put(_FLUSH)
 
@@ -117,4 +136,5 @@ class Ears:
 
     async def _read(self, stream: SpeechStream) -> None:
         async for transcript in stream:
+            self._verdicts.settle(self._stream)
             self._on_transcript(transcript)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import audioop
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sovereign_ari.media.echo import SENT_FRAMES, EchoGuard
 from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.silero import Silero, judge
 from sovereign_ari.media.transcode import decoder_for
+from sovereign_ari.media.vad import VoiceActivity
 
 _WORD_LEVEL = 32768 * 10 ** (-40 / 20)
 _SHORTEST_FRAMES = 15
@@ -18,15 +18,7 @@ _QUIET_FRAMES = 20
 _ASKED_EVERY_FRAMES = 250
 
 
-class SpeechDetector(Protocol):
-    """Decides about the frames of one stream, in order."""
-
-    def is_speech(self, pcm: bytes) -> bool:
-        """Judge 20 ms of PCM16 at the rate that it was made for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """A frame of the caller.
 
     Attributes:
@@ -48,12 +40,12 @@ class _Doubt:
         self._loud = self._quiet = 0
         self._patience = 0
 
-    def ended(self, pcm: bytes, *, voiced: bool, echo: bool) -> bool:
-        """Take the next frame; True at most once in five seconds."""
+    def ended(self, level: float, *, voiced: bool, echo: bool) -> bool:
+        """Take the level of the next frame; True at most once in five seconds."""
         self._patience -= 1
         if voiced or echo:
             self._loud = 0
-        elif audioop.rms(pcm, 2) > _WORD_LEVEL:
+        elif level > _WORD_LEVEL:
             self._loud, self._quiet = self._loud + 1, 0
         elif self._loud:
             self._quiet += 1
@@ -71,28 +63,48 @@ class Hearing:
 
     Args:
         wire: Format of what is heard.
-        sent: Format of what is sent, at the same rate.
-        detector: Knows speech, ours as well.
+        sent: Format of what is sent, at the same rate; its frames can be decoded in any order.
+
+    Attributes:
+        pcm: The latest frame as PCM16.
     """
 
-    def __init__(self, wire: AudioFormat, sent: AudioFormat, detector: SpeechDetector) -> None:
-        self._decoder = decoder_for(wire)
-        self._sent_decoder = decoder_for(sent)
-        self._detector = detector
-        self._guard = EchoGuard(wire.rate_hz)
+    def __init__(self, wire: AudioFormat, sent: AudioFormat) -> None:
+        self.pcm = b""
+        self._decode = decoder_for(wire).decode
+        self._activity = VoiceActivity(wire.rate_hz)
+        self._guard = EchoGuard(wire.rate_hz, decoder_for(sent).decode)
         self._doubt = _Doubt()
 
-    def judge(self, frame: bytes, sent: Iterable[bytes | None]) -> Heard:
-        """Judge the next 20 ms.
+    @property
+    def stream(self) -> Silero:
+        """What the network has to be asked about."""
+        return self._activity.stream
+
+    def judge(self, frame: bytes, sent: Sequence[bytes | None]) -> Heard:
+        """Judge the next 20 ms at once; see `listen`."""
+        if self.listen(frame, sent):
+            judge((self.stream,))
+        return self.verdict()
+
+    def listen(self, frame: bytes, sent: Sequence[bytes | None]) -> bool:
+        """Take the next 20 ms.
 
         Args:
             frame: As it stood on the wire.
-            sent: The frames that left since the last one was judged, None for silence.
+            sent: The frames that left since the last one was taken, None for silence.
+
+        Returns:
+            Whether `silero.judge` has to be asked about the stream before the `verdict`.
         """
-        for left in list(sent)[-SENT_FRAMES:]:
-            self._guard.sent(left and self._sent_decoder.decode(left))
-        pcm = self._decoder.decode(frame)
-        speech = self._detector.is_speech(pcm)
-        echo = self._guard.is_echo(pcm, voiced=speech)
+        for left in sent[-SENT_FRAMES:]:
+            self._guard.sent(left)
+        self.pcm = self._decode(frame)
+        return self._activity.listen(self.pcm)
+
+    def verdict(self) -> Heard:
+        """Judge the frame that was taken last; to be asked once for each."""
+        speech, level = self._activity.verdict(), self._activity.level
+        echo = self._guard.is_echo(self.pcm, level, voiced=speech)
         voiced = speech and not echo
-        return Heard(voiced, echo, self._doubt.ended(pcm, voiced=voiced, echo=echo))
+        return Heard(voiced, echo, self._doubt.ended(level, voiced=voiced, echo=echo))

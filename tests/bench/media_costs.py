@@ -6,6 +6,7 @@ the share of a core that it takes at 50 per second.
 
 from __future__ import annotations
 
+import audioop
 import platform
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,22 +14,28 @@ from itertools import cycle
 from pathlib import Path
 from timeit import repeat
 
+import numpy as np
+
 from sovereign_ari.media.ambience import Ambience
 from sovereign_ari.media.ambience_clips import clip_loop
 from sovereign_ari.media.conceal import Concealer
 from sovereign_ari.media.g711 import pcm_to_ulaw, ulaw_to_pcm
 from sovereign_ari.media.g722 import G722Decoder, G722Encoder
+from sovereign_ari.media.hearing import Hearing
 from sovereign_ari.media.jitter import JitterBuffer
 from sovereign_ari.media.ledger import SpokenLedger
 from sovereign_ari.media.pcm import G722_16K, PCM_16K, PCM_24K, ULAW_8K, AudioFormat
 from sovereign_ari.media.playout import Playout
 from sovereign_ari.media.resample import Resampler
 from sovereign_ari.media.rtp import RtpPacket, RtpStream
+from sovereign_ari.media.silero import judge
 from sovereign_ari.media.transcode import Converter
 from sovereign_ari.media.vad import VoiceActivity
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "espeak.ulaw"
+AGENT = SPEECH.with_name("flite.ulaw")
 RUNS = 5
+FRAMES = 16
 RATES_HZ = [
     (8000, 16000),
     (16000, 8000),
@@ -92,6 +99,51 @@ def sound_operations(ulaw: bytes, pcm: bytes, pcm_16k: bytes) -> Iterator[tuple[
     yield "ledger, what was heard, 5 sentences", lambda: ledger.heard(100_000)
 
 
+def hearing_operations(speech: bytes, agent: bytes) -> Iterator[tuple[str, Operation]]:
+    """All that is done to know what a caller's frame is: one call alone, and of some at once."""
+    noise = pcm_to_ulaw(white_noise(-38, 8000 * 10))
+    callers = {
+        "silence": (pcm_to_ulaw(bytes(160_000)), b""),
+        "noise": (noise, b""),
+        "speech": (speech, b""),
+        "silence, the agent speaks": (pcm_to_ulaw(bytes(160_000)), agent),
+        "speech over the agent": (speech, agent),
+        "faint speech over the agent": (quieter(speech), agent),
+    }
+    for name, (heard, sent) in callers.items():
+        for calls in (1, 4, 16):
+            yield f"hearing {calls}, {name}", hearing(calls, frames_of(heard), frames_of(sent))
+
+
+def hearing(calls: int, heard: list[bytes], sent: list[bytes]) -> Operation:
+    """Sixteen frames, of so many calls, whose network is asked together."""
+    ears = [Hearing(ULAW_8K, ULAW_8K) for _ in range(calls)]
+    left: list[list[bytes | None]] = [[frame] for frame in sent] or [[None]]
+    moments = cycle(zip(heard, cycle(left)))
+
+    def listen() -> None:
+        for _ in range(FRAMES // calls):
+            frame, gone = next(moments)
+            judge([one.stream for one in ears if one.listen(frame, gone)])
+            for one in ears:
+                one.verdict()
+
+    return listen
+
+
+def frames_of(audio: bytes) -> list[bytes]:
+    return [audio[at : at + 160] for at in range(0, len(audio) - 159, 160)]
+
+
+def quieter(ulaw: bytes) -> bytes:
+    return pcm_to_ulaw(audioop.mul(ulaw_to_pcm(ulaw), 2, 10 ** (-18 / 20)))
+
+
+def white_noise(dbfs: float, samples: int) -> bytes:
+    noise = np.random.default_rng(3).normal(0, 32768 * 10 ** (dbfs / 20), samples)
+    return noise.astype("<i2").tobytes()
+
+
 def room_operations(ulaw: bytes, pcm_16k: bytes) -> Iterator[tuple[str, Operation]]:
     for wire, voice in ((ULAW_8K, ulaw), (PCM_16K, pcm_16k)):
         loop = clip_loop("forest", wire.rate_hz)
@@ -114,6 +166,12 @@ def noting(wire: AudioFormat, audio: bytes) -> Operation:
     return lambda: ledger.extend(audio[: wire.frame_bytes])
 
 
+def hearing_us(operation: Operation) -> float:
+    """Per frame and call, of enough frames for all sounds of a sample."""
+    number = 25
+    return min(repeat(operation, number=number, repeat=RUNS)) / number / FRAMES * 1e6
+
+
 def cost_us(operation: Operation) -> float:
     number = 200 if repeat(operation, number=20, repeat=1)[0] > 0.001 else 5000
     return min(repeat(operation, number=number, repeat=RUNS)) / number * 1e6
@@ -131,8 +189,10 @@ def main() -> None:
         *sound_operations(ulaw, pcm, pcm_16k),
         *room_operations(ulaw, pcm_16k),
     ]
-    for name, operation in operations:
-        us = cost_us(operation)
+    costs = [(name, cost_us(operation)) for name, operation in operations]
+    agent = AGENT.read_bytes()
+    costs += [(name, hearing_us(all_of)) for name, all_of in hearing_operations(speech, agent)]
+    for name, us in costs:
         print(f"{name:42} {us:8.2f} {us * 50 / 1e4:12.3f}")
 
 

@@ -59,11 +59,12 @@ class Listener:
 async def hear(frames: Sequence[bytes]) -> tuple[Listener, list[int]]:
     """Let ears hear these, and flush; how many frames were not sent yet after each."""
     listener = Listener()
-    ears = Ears(listener, ULAW_8K, TimedMouth(ULAW_8K), lambda _: None)
+    mouth = TimedMouth(ULAW_8K)
+    ears = Ears(listener, ULAW_8K, mouth, lambda _: None, lambda *_: None)
     listening = asyncio.create_task(ears.listen())
     waiting = []
     for number, frame in enumerate(frames, 1):
-        ears.hear(frame)
+        ears.hear(frame, 0.0)
         await _settle()
         waiting.append(number - listener.frames)
     ears.flush()

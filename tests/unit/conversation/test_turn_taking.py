@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sovereign_ari.conversation import ears
 from sovereign_ari.domain.agent import TurnTaking
-from sovereign_ari.media.vad import level_dbfs
+from sovereign_ari.media import hearing
+from tests.support.loud_frames import LoudFrames
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt
 from tests.unit.conversation.test_dialogue import ASSISTANT, Scene, converse
 
@@ -92,20 +92,16 @@ def test_the_model_s_question_counts_as_well_as_the_greeting_s() -> None:
     assert it.turns[2].agent_text == "", "a number has begun, and nobody answers it yet"
 
 
-class _HumIsNoVoice:
+class _HumIsNoVoice(LoudFrames):
     """Misses what is not loud, as detectors miss a cough or a whisper."""
 
-    def __init__(self, rate_hz: int) -> None:
-        self.rate_hz = rate_hz
-
-    def is_speech(self, pcm: bytes) -> bool:
-        return level_dbfs(pcm) > -30
+    speech_dbfs = -30.0
 
 
 def test_a_cough_before_the_words_does_not_settle_them_with_its_own_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ears, "VoiceActivity", _HumIsNoVoice)
+    monkeypatch.setattr(hearing, "VoiceActivity", _HumIsNoVoice)
     hum = bytes((0x57, 0xD7)) * 80  # -34 dBFS
 
     async def caller(it: Scene) -> None:

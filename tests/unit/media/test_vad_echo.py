@@ -23,7 +23,7 @@ def frames(pcm: bytes, size: int = 320) -> list[bytes]:
 
 
 def heard(sound: Samples, sent: list[bytes | None], law: str = "ulaw") -> list[Heard]:
-    hearing = Hearing(PCM_8K, PCM_8K, VoiceActivity(8000))
+    hearing = Hearing(PCM_8K, PCM_8K)
     pairs = zip(frames(over_the_wire(sound, law)), sent, strict=True)
     return [hearing.judge(frame, [left]) for frame, left in pairs]
 
@@ -77,7 +77,7 @@ def test_a_caller_on_a_line_without_echo_is_never_taken_for_one(dbfs: float) -> 
 def test_packets_that_leave_and_come_a_frame_sooner_or_later_hide_no_echo() -> None:
     sound, sent = agent()
     line = frames(over_the_wire(sounds.echo(sound, 0.1, -22), "ulaw"))
-    hearing = Hearing(PCM_8K, PCM_8K, VoiceActivity(8000))
+    hearing = Hearing(PCM_8K, PCM_8K)
     dice, waiting, voiced = np.random.default_rng(5), list(sent), 0
     for number, frame in enumerate(line):
         due = number + int(dice.integers(0, 3)) - (len(sent) - len(waiting))
@@ -88,13 +88,14 @@ def test_packets_that_leave_and_come_a_frame_sooner_or_later_hide_no_echo() -> N
 
 def test_the_delay_of_the_line_is_learnt() -> None:
     sound, sent = agent()
-    guard, activity = EchoGuard(8000), VoiceActivity(8000)
+    guard, activity = EchoGuard(8000, bytes), VoiceActivity(8000)
     assert guard.delay_s is None
     for frame, left in zip(
         frames(over_the_wire(sounds.echo(sound, 0.18, -22), "ulaw")), sent, strict=True
     ):
         guard.sent(left)
-        guard.is_echo(frame, voiced=activity.is_speech(frame))
+        voiced = activity.is_speech(frame)
+        guard.is_echo(frame, activity.level, voiced=voiced)
     assert guard.delay_s == pytest.approx(0.18, abs=0.01)
 
 
@@ -113,14 +114,14 @@ def test_a_wideband_echo_is_told_as_well() -> None:
         for pcm in (line, b"".join(left or b"" for left in sent))
     ]
     encoder = encoder_for(G722_16K)
-    hearing = Hearing(G722_16K, PCM_16K, VoiceActivity(16000))
+    hearing = Hearing(G722_16K, PCM_16K)
     pairs = zip(*wide, strict=True)
     judged = [hearing.judge(encoder.encode(frame), [left]) for frame, left in pairs]
     assert sum(one.voiced for one in judged) <= 3
 
 
 def test_a_frame_of_the_wire_is_judged_as_it_stands_there() -> None:
-    hearing = Hearing(ULAW_8K, ULAW_8K, VoiceActivity(8000))
+    hearing = Hearing(ULAW_8K, ULAW_8K)
     assert hearing.judge(silence_frame(ULAW_8K), [None, silence_frame(ULAW_8K)]) == Heard(
         voiced=False, echo=False
     )
