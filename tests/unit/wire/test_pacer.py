@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -82,6 +85,56 @@ def test_calls_are_spread_over_the_slots(
     assert {len(slot.lines) for slot in pacer._slots} == {2}
     counts = [len(source.times_s) for source in sources]
     assert max(counts) - min(counts) <= 1
+
+
+def test_without_the_permission_to_come_first_it_sends_as_well(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def refuse(*_: object) -> None:
+        asked.set()
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    pacer = Pacer(pair[0].fileno())
+    pacer.start()
+    pacer.add("call", Counting(), pair[1].getsockname())
+    assert [pair[1].recv(100) for _ in range(3)] == [b"1", b"2", b"3"]
+    pacer.stop()
+    assert asked.is_set()
+
+
+def policy_that_is_permitted() -> int:
+    """Try what the pacer tries, in a thread that ends."""
+    policies: list[int] = []
+
+    def ask() -> None:
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        policies.append(os.sched_getscheduler(0))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    return policies[0]
+
+
+def test_only_the_thread_that_sends_comes_first(
+    pacer: Pacer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    policies: list[int] = []
+
+    class Looking(Counting):
+        def next_packet(self, now_s: float) -> bytes:
+            policies.append(os.sched_getscheduler(0))
+            return super().next_packet(now_s)
+
+    before = os.sched_getscheduler(0)
+    pacer.add("call", Looking(), pair[1].getsockname())
+    pair[1].recv(100)
+    assert policies[0] == policy_that_is_permitted()
+    assert os.sched_getscheduler(0) == before
 
 
 class Broken(Counting):
