@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any, cast
 
 from sovereign_ari.errors import ProviderError, ProviderUnavailable
@@ -68,18 +68,18 @@ class Attempt:
         """The fault of one whose deadline has passed."""
         return TooSlow(f"{self.label} wrote nothing for {round(self._wait_s, 1):g} s")
 
-    async def rest(self, pause_s: float) -> AsyncGenerator[ReplyPart, None]:
+    async def rest(self, pause_s: Callable[[], float]) -> AsyncGenerator[ReplyPart, None]:
         """Stream it from its beginning, once that has come.
 
         Args:
-            pause_s: Longest wait for each further part.
+            pause_s: Gives the longest wait for each further part.
 
         Raises:
             ProviderError: When it breaks off.
         """
         for part in self._ahead:
             yield part
-        while (following := await self._next(pause_s)) is not None:
+        while (following := await self._next(pause_s())) is not None:
             yield following
 
     async def _next(self, pause_s: float) -> ReplyPart | None:

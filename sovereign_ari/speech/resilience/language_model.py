@@ -85,8 +85,10 @@ class ResilientLanguageModel:
                                 part = Token(seam.join(part.text))
                                 said += part.text
                             if part != Token(""):
+                                search.passed_on()
                                 yield part
                     if text := seam.end():
+                        search.passed_on()
                         yield Token(text)
                 except ProviderError as error:
                     await search.lose(attempt, error)

@@ -73,7 +73,7 @@ class Search:
 
     @property
     def quiet_s(self) -> float:
-        """How long nothing has come."""
+        """How long nothing has come that was used."""
         return self._clock() - self._quiet_since_s
 
     async def begin(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Attempt:
@@ -107,14 +107,22 @@ class Search:
         Raises:
             ProviderError: When it breaks off; `lose` it then, to `begin` again.
         """
-        async with aclosing(attempt.rest(self._deadlines.next_s)) as parts:
+        async with aclosing(attempt.rest(self._pause_s)) as parts:
             async for part in parts:
-                self._quiet_since_s = self._clock()
                 if isinstance(part, Usage):
                     prompts = part.input_tokens * (1 + self._wasted)
                     yield Usage(prompts, part.output_tokens)
                 else:
                     yield part
+
+    def passed_on(self) -> None:
+        """Note that something of the reply was used: not all that a model writes is."""
+        self._quiet_since_s = self._clock()
+
+    def _pause_s(self) -> float:
+        """The longest wait for a further token, for one that repeats what was said as well."""
+        limits = self._deadlines
+        return max(0.0, min(limits.next_s, limits.all_s - self.quiet_s))
 
     async def lose(self, attempt: Attempt, error: ProviderError) -> None:
         """Note the fault of an attempt, and end it."""
@@ -206,7 +214,7 @@ class Search:
 
     async def _take(self, winner: Attempt) -> None:
         """End what runs beside the answer."""
-        self._quiet_since_s = now_s = self._clock()
+        now_s = self._clock()
         others = [it for it in self._running if it is not winner]
         for attempt in [winner, *others]:
             if self._paces is not None:
