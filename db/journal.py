@@ -24,6 +24,7 @@ from sovereign_ari.domain.records import (
     CallConfigured,
     CallNote,
     CallOpened,
+    CallRinging,
     JournalEntry,
     TurnRecord,
 )
@@ -71,6 +72,8 @@ async def _write(connection: asyncpg.Connection, entry: JournalEntry) -> bool:
             return True
         case CallConfigured():
             return await _configure(connection, entry)
+        case CallRinging():
+            return await _ring(connection, entry)
         case CallAnswered():
             return await _answer(connection, entry)
         case CallClosed():
@@ -142,6 +145,20 @@ async def _set_up(connection: asyncpg.Connection, entry: CallOpened | CallConfig
         webhook and webhook.url, webhook and webhook.secret,
         sorted(webhook.events) if webhook else [],
     )  # fmt: skip
+
+
+async def _ring(connection: asyncpg.Connection, entry: CallRinging) -> bool:
+    known: bool = await connection.fetchval(
+        f"""
+        WITH changed AS (
+            UPDATE calls SET status = 'ringing', updated_at = now()
+             WHERE id = $1 AND status = 'connecting'
+            {CHANGED}
+        ) {_NOTIFY}
+        """,
+        entry.call_id,
+    )
+    return known
 
 
 async def _answer(connection: asyncpg.Connection, entry: CallAnswered) -> bool:

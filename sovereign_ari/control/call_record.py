@@ -10,13 +10,14 @@ from typing import Any
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.call import Outcome
-from sovereign_ari.domain.ids import CallId, ChannelId
+from sovereign_ari.domain.ids import CallId, ChannelId, direction_of
 from sovereign_ari.domain.records import (
     CallAnswered,
     CallClosed,
     CallConfigured,
     CallNote,
     CallOpened,
+    CallRinging,
     CallStatus,
 )
 from sovereign_ari.domain.shown import account_webhook
@@ -25,13 +26,14 @@ from sovereign_ari.domain.webhook import Subject, Webhook
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What the dialplan told us of a new call. Numbers are personal.
+    """What the dialplan told us of a new call, or a client of one to be placed.
 
     Attributes:
-        channel: The caller's channel.
-        dialled: Normalised number, or an extension.
-        codec: RTP codec of the caller's leg.
-        caller: Calling number, None when withheld.
+        channel: Of the person who talks with us, whoever called.
+        dialled: Our side: the normalised number that was dialled, or an extension; of a call that
+            we place, the number it is placed from.
+        codec: RTP codec between the PBX and us.
+        caller: Their number, None when withheld. *Personal.*
     """
 
     channel: ChannelId
@@ -51,10 +53,16 @@ class CallRecord:
 
     def __init__(self, call_id: CallId, invitation: Invitation, services: CallServices) -> None:
         self._id = call_id
+        self._direction = direction_of(call_id)
         self._invitation = invitation
         self._services = services
         self._began_at = services.wall_clock()
         self._opened = False
+
+    @property
+    def caller(self) -> str | None:
+        """The number of who calls, *personal*; None when that is withheld."""
+        return self._invitation.caller
 
     def open(self, route: Route | None) -> None:
         """Write the row of the call. Once, also when the route could not be found."""
@@ -62,14 +70,16 @@ class CallRecord:
             return
         self._opened = True
         assistant = route.assistant if route else None
+        ours, theirs = self._invitation.dialled, self._invitation.caller
+        outbound = self._direction == "outbound"
         self._services.journal.post(
             CallOpened(
                 call_id=self._id,
                 at=self._began_at,
-                direction="inbound",
+                direction=self._direction,
                 controller=self._services.app,
-                caller=self._invitation.caller,
-                dialled=self._invitation.dialled,
+                caller=ours if outbound else theirs,
+                dialled=(theirs or "") if outbound else ours,
                 codec=self._invitation.codec,
                 organisation_id=route.organisation_id if route else "",
                 number_id=route.number_id if route else None,
@@ -100,6 +110,10 @@ class CallRecord:
         """Put something on the timeline."""
         self._services.journal.post(CallNote(self._id, self._services.wall_clock(), kind, detail))
 
+    def ringing(self) -> None:
+        """Write that it rings at the person whom we call."""
+        self._services.journal.post(CallRinging(self._id, self._services.wall_clock()))
+
     def answered(self, *, conversation: bool) -> None:
         """Write that the caller hears us, and whether anybody talks with him."""
         now = self._services.wall_clock()
@@ -126,7 +140,7 @@ class CallRecord:
         """The call as integrators are told of it."""
         return Subject(
             call_id=self._id,
-            direction="inbound",
+            direction=self._direction,
             status=status,
             number_id=route.number_id,
             number=self._invitation.dialled,

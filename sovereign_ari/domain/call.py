@@ -4,9 +4,14 @@
                                    |
                                    +--> ASKING, when somebody is to be asked --Routed--> OPENING
 
+A call that we place begins otherwise, and then is like any other:
+
+  NEW --Placed--> PREPARING --MediaOpened--> DIALLING --PickedUp--> ANSWERING --Answered--> TALKING
+
     ROUTING, ASKING --Routed, but nobody answers---------------+
-    OPENING --Unready------------------------------------------+
-    TALKING --ConversationEnded--------------------------------+--> ENDING --Released--> ENDED
+    OPENING, PREPARING --Unready-------------------------------+
+    DIALLING --Unanswered--------------------------------------+
+    TALKING --ConversationEnded, Transferred-------------------+--> ENDING --Released--> ENDED
     any of these --HungUp, Failed, Stopped---------------------+
     TALKING --TimedOut--> TALKING, with a last word, or as before when only a lease was over
 
@@ -38,6 +43,8 @@ class CallState(Enum):
     ROUTING = "routing"
     ASKING = "asking"
     OPENING = "opening"
+    PREPARING = "preparing"
+    DIALLING = "dialling"
     ANSWERING = "answering"
     TALKING = "talking"
     ENDING = "ending"
@@ -57,6 +64,36 @@ class Routed:
     """
 
     route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Somebody is to be called, and it is known by which assistant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """It rings at the other end, or audio comes from there: nobody has answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """The called person has answered (SIP 200)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody answered, or nobody could be reached.
+
+    Attributes:
+        reason: `busy`, `no_answer`, `declined` or `unreachable`.
+        cause: Q.850, None when unknown.
+        text: A sentence for the operator.
+    """
+
+    reason: EndReason
+    cause: int | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +123,18 @@ class ConversationEnded:
 
     reason: EndReason
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The caller is with somebody else.
+
+    Attributes:
+        joined: Whether in our own PBX, where the caller's leg lives on without us; else the
+            caller's side has called somebody else, and our leg is of no use any more.
+    """
+
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +171,16 @@ class Released:
 
 CallEvent: TypeAlias = (
     Entered
+    | Placed
+    | Rang
+    | PickedUp
+    | Unanswered
     | Routed
     | MediaOpened
     | Answered
     | TimedOut
     | ConversationEnded
+    | Transferred
     | HungUp
     | Failed
     | Unready
@@ -142,6 +196,8 @@ class Command(Enum):
     OPEN_RECORD = "open-record"
     ASK = "ask"
     OPEN_MEDIA = "open-media"
+    DIAL = "dial"
+    NOTE_RINGING = "note-ringing"
     ANSWER = "answer"
     START_CONVERSATION = "start-conversation"
     SAY_TIME_IS_UP = "say-time-is-up"
@@ -192,6 +248,10 @@ def step(state: CallState, event: CallEvent) -> Step:
     Raises:
         IllegalTransition: If the event cannot happen in this state, which is unchanged.
     """
+    return _placing(state, event) or _step(state, event)
+
+
+def _step(state: CallState, event: CallEvent) -> Step:
     match state, event:
         case CallState.NEW, Entered():
             return Step(CallState.ROUTING, (Command.FIND_ROUTE,))
@@ -214,10 +274,34 @@ def step(state: CallState, event: CallEvent) -> Step:
         # the call ended still arrives: news about a call already left, not an error.
         case CallState.ENDING | CallState.ENDED, _:
             return Step(state)
-        case _, HungUp() | Failed() | Stopped() | ConversationEnded():
+        case _, HungUp() | Failed() | Stopped() | ConversationEnded() | Transferred():
             return Step(CallState.ENDING, _END, _outcome(state, event))
         case _:
             raise IllegalTransition(f"{type(event).__name__} while {state.value}")
+
+
+def _placing(state: CallState, event: CallEvent) -> Step | None:
+    """How a call of ours comes to its answer; None for what is as in any other call.
+
+    One that was never answered has failed, whoever is the reason.
+    """
+    match state, event:
+        case CallState.NEW, Placed():
+            return Step(CallState.PREPARING, (Command.OPEN_RECORD, Command.OPEN_MEDIA))
+        case CallState.PREPARING, MediaOpened():
+            return Step(CallState.DIALLING, (Command.DIAL,))
+        case CallState.PREPARING, Unready(error=error):
+            failed = Outcome(CallStatus.FAILED, EndReason.ERROR, NORMAL_CLEARING, error)
+            return Step(CallState.ENDING, _END, failed)
+        case CallState.DIALLING, Rang():
+            return Step(CallState.DIALLING, (Command.NOTE_RINGING,))
+        case CallState.DIALLING, PickedUp():
+            return Step(CallState.ANSWERING, (Command.ANSWER,))
+        case CallState.DIALLING, Unanswered(reason=reason, cause=cause, text=text):
+            failed = Outcome(CallStatus.FAILED, reason, cause or NO_ANSWER, text)
+            return Step(CallState.ENDING, _END, failed)
+        case _:
+            return None
 
 
 def _routed(state: CallState, route: Route) -> Step:
@@ -242,8 +326,12 @@ def _nobody(route: Route) -> Outcome:
     return Outcome(CallStatus.REJECTED, EndReason.NO_ASSISTANT, cause, route.refusal)
 
 
-def _outcome(state: CallState, event: HungUp | Failed | Stopped | ConversationEnded) -> Outcome:
+def _outcome(
+    state: CallState, event: HungUp | Failed | Stopped | ConversationEnded | Transferred
+) -> Outcome:
     match event:
+        case Transferred():
+            return Outcome(CallStatus.TRANSFERRED, EndReason.TRANSFERRED)
         case HungUp(cause=cause):
             return Outcome(CallStatus.ENDED, EndReason.USER_HANGUP, cause)
         case Failed(error=error, cause=cause):

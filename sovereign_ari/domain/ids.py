@@ -34,6 +34,13 @@ def is_call_id(text: str) -> bool:
     return _CALL_ID.fullmatch(text) is not None
 
 
+def direction_of(call: CallId) -> Direction:
+    """Who called whom."""
+    direction = call.split("-")[1]
+    assert direction in ("inbound", "outbound", "web")
+    return direction  # type: ignore[return-value]  # asserted
+
+
 def media_channel_of(call: CallId) -> ChannelId:
     """Name the external-media channel of a call, as operators see it in `core show channels`."""
     return ChannelId(f"{call}-media")

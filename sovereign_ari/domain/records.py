@@ -109,6 +109,19 @@ class CallConfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class CallRinging:
+    """It rings at the person whom we call.
+
+    Attributes:
+        call_id: The call.
+        at: Since when.
+    """
+
+    call_id: CallId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswered:
     """The caller was answered.
 
@@ -219,5 +232,5 @@ class CallClosed:
 
 
 JournalEntry: TypeAlias = (
-    CallOpened | CallConfigured | CallAnswered | TurnRecord | CallNote | CallClosed
+    CallOpened | CallConfigured | CallRinging | CallAnswered | TurnRecord | CallNote | CallClosed
 )

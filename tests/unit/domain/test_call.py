@@ -21,10 +21,15 @@ from sovereign_ari.domain.call import (
     Failed,
     HungUp,
     MediaOpened,
+    PickedUp,
+    Placed,
+    Rang,
     Released,
     Routed,
     Stopped,
     TimedOut,
+    Transferred,
+    Unanswered,
     Unready,
     step,
 )
@@ -36,6 +41,10 @@ ASSISTANT = Assistant("a", "o", "Ann", None, {}, {}, {})
 ANSWERING_ROUTE = Route("o", "n", ASSISTANT)
 EVENTS: list[CallEvent] = [
     Entered(),
+    Placed(),
+    Rang(),
+    PickedUp(),
+    Unanswered(EndReason.BUSY, 17, "busy"),
     Routed(ANSWERING_ROUTE),
     Routed(Route("o", None, None, "nobody", known=False)),
     Routed(replace(ANSWERING_ROUTE, asks=Webhook("https://example.com"))),
@@ -45,6 +54,7 @@ EVENTS: list[CallEvent] = [
     Answered(),
     TimedOut(),
     ConversationEnded(EndReason.ASSISTANT_HANGUP),
+    Transferred(joined=True),
     HungUp(16),
     Failed("no"),
     Unready("gone"),
@@ -79,6 +89,43 @@ def test_an_answered_call_runs_through_all_states() -> None:
         Command.RELEASE,
         Command.CLOSE_RECORD,
     ]
+
+
+def run(*events: CallEvent) -> tuple[CallState, list[Command]]:
+    state, commands = CallState.NEW, list[Command]()
+    for event in events:
+        taken = step(state, event)
+        state = taken.state
+        commands += taken.commands
+    return state, commands
+
+
+def test_a_call_that_we_place_is_prepared_first_and_then_like_any_other() -> None:
+    state, commands = run(Placed(), MediaOpened(), Rang(), Rang(), PickedUp(), Answered())
+    assert state is CallState.TALKING
+    assert commands == [
+        Command.OPEN_RECORD,
+        Command.OPEN_MEDIA,
+        Command.DIAL,
+        Command.NOTE_RINGING,
+        Command.NOTE_RINGING,
+        Command.ANSWER,
+        Command.START_CONVERSATION,
+    ]
+
+
+def test_a_call_that_nobody_answered_has_failed() -> None:
+    unanswered = Unanswered(EndReason.BUSY, 17, "busy (SIP 486)")
+    outcome = step(CallState.DIALLING, unanswered).outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == (CallStatus.FAILED, EndReason.BUSY)
+    assert (outcome.cause, outcome.error) == (17, "busy (SIP 486)")
+
+
+def test_nobody_is_rung_up_when_the_assistant_is_not_ready() -> None:
+    state, commands = run(Placed(), Unready("no tools"))
+    assert state is CallState.ENDING
+    assert Command.DIAL not in commands
 
 
 @pytest.mark.parametrize("event", [HungUp(16), Failed("x"), Stopped()], ids=repr)
