@@ -9,7 +9,8 @@ detects turns by itself; its text grows by deltas and is done when completed or 
 Items are reported in the order they were committed, whatever the order they were done in. A
 flush is tied to the first item that appears after it, or to none when the server says that there
 was nothing to commit; it is answered when that item and all before it are done. What comes about
-an item that was reported already, such as its completion once more, is passed over.
+an item that was reported already, such as its completion once more, is passed over. So is a text
+that comes again as an item of its own, for which neither we nor the server has cut audio off.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class TranscriptionItems:
         self.completed = 0
         self._items: deque[_Item] = deque()
         self._reported: deque[str] = deque(maxlen=_REMEMBERED)
+        self._text = ""  # of the item reported last
 
     @property
     def waiting(self) -> bool:
@@ -85,6 +87,7 @@ class TranscriptionItems:
         flushes = [item.flush for item in self._items if item.flush is not None]
         self._items.clear()
         self._reported.clear()  # another connection may use the same names
+        self._text = ""
         return flushes
 
     def on_event(self, event: Mapping[str, Any], position: int) -> None:
@@ -156,7 +159,10 @@ class TranscriptionItems:
             if item.id is not None:
                 self._reported.append(item.id)
             text = item.text.strip()
-            if text or item.flush is not None:
+            cut = item.committed or item.flush is not None
+            repeated = not cut and text == self._text
+            self._text = text or self._text
+            if (text and not repeated) or item.flush is not None:
                 self.out.append(Transcript(text, final=True, flushed=item.flush is not None))
 
 

@@ -66,6 +66,22 @@ def test_what_was_reported_already_is_not_taken_for_the_answer_to_the_next_flush
     ]
 
 
+def test_a_text_that_comes_again_under_another_name_counts_once_unless_audio_was_cut_for_it() -> (
+    None
+):
+    items = TranscriptionItems()
+    items.flush(1, 10, empty=False)
+    items.on_event(committed("a"), 10)
+    items.on_event(completed("a", "yes"), 12)
+    items.on_event(completed("b", "yes"), 13)
+    assert finals(items) == [("yes", True)]
+    items.on_event(committed("c"), 20)
+    items.on_event(completed("c", "yes"), 21)
+    assert finals(items) == [("yes", True), ("yes", False)]
+    items.on_event(completed("d", "no"), 25)
+    assert finals(items)[2:] == [("no", False)]
+
+
 def test_an_item_of_another_connection_may_have_a_name_that_was_reported() -> None:
     items = TranscriptionItems()
     items.flush(1, 10, empty=False)
