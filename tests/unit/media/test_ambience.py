@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sovereign_ari.media.ambience import Ambience
 from sovereign_ari.media.ambience_clips import CLIPS, LOOP_FRAMES
 from sovereign_ari.media.pcm import ALAW_8K, PCM_8K, PCM_16K, ULAW_8K, AudioFormat
-from sovereign_ari.media.transcode import decoder_for, encoder_for
+from sovereign_ari.media.transcode import decoder_for, encoder_for, silence_frame
 from tests.unit.media.signals import clip_pcm, from_pcm, sine, to_pcm
 
 STEADY = to_pcm(np.full(1600, 8000.0))  # a loop that shows nothing but its gain
@@ -66,6 +66,19 @@ def test_speech_that_stops_on_the_way_down_turns_the_room_round_where_it_is() ->
     assert levels([room.frame(None)]) == pytest.approx([-1.2], abs=0.1)
     again = [under(VOICE, room.frame(VOICE)) for _ in range(5)]
     assert levels(again) == pytest.approx([-3.6, -6.0, -8.4, -10.8, -12.0], abs=0.1)
+
+
+@pytest.mark.parametrize("wire", [ULAW_8K, ALAW_8K, PCM_16K])
+def test_the_room_alone_goes_on_where_the_voice_stopped(wire: AudioFormat) -> None:
+    size = wire.rate_hz // 50
+    loop = to_pcm(np.repeat([1000.0, 2000.0, 3000.0], size))  # each frame says which it is
+    room, silence = Ambience(loop, 0.5, wire, start_frame=2), silence_frame(wire)
+    voices = [None] * 14 + [silence] * 6 + [None] * 25
+    heard = [from_pcm(decoder_for(wire).decode(room.frame(voice))) for voice in voices]
+    for number, frame in enumerate(heard):
+        if voices[max(0, number - 10) : number + 1] == [None] * 11:
+            level = 500 * (1 + (number + 2) % 3)
+            assert frame == pytest.approx(np.full(size, level), rel=0.04)
 
 
 @given(st.lists(st.booleans(), max_size=60))
