@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from sovereign_ari.media.pcm import Encoding
 
@@ -29,8 +28,7 @@ class RtpError(ValueError):
     """The datagram is not a usable RTP packet. Receivers drop and count it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One RTP packet.
 
     Attributes:
