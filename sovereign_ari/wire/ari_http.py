@@ -158,7 +158,7 @@ class AriHttp(CallingRequests):
         await self._ask("POST", f"channels/{channel}/ring")
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
-        """Set channel variables and dialplan functions, e.g. `TIMEOUT(absolute)`, in this order."""
+        """Set channel variables and dialplan functions, e.g. `TIMEOUT(absolute)`, in order."""
         await self._ask("POST", f"channels/{channel}/variables", body={"variables": values})
 
     async def global_variable(self, name: str) -> str:

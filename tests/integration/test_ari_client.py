@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sovereign_ari.errors import AsteriskRefused, AsteriskUnavailable, AsteriskUnknown
 from sovereign_ari.media.pcm import ULAW_8K
-from sovereign_ari.wire.ari_events import AriEvents
+from sovereign_ari.wire.ari_events import NOT_READ, AriEvents
 from sovereign_ari.wire.ari_http import AriAddress, AriHttp
 from sovereign_ari.wire.ari_messages import (
     AriEvent,
@@ -92,6 +92,27 @@ async def test_garbage_is_counted_and_the_next_event_still_arrives(ari: FakeAri)
         assert isinstance(got[0], StasisStart)
         assert events.garbage == 5
         assert ari.connects == 1
+
+
+async def test_every_socket_is_spared_what_is_not_read(ari: FakeAri) -> None:
+    async with listening(ari, []):
+        await ari.drop_sockets()
+        await until(lambda: ari.requests.count("PUT applications/sovereign/eventFilter") == 2)
+
+
+@pytest.mark.parametrize("name", NOT_READ)
+def test_what_asterisk_keeps_to_itself_is_nothing_that_we_read(name: str) -> None:
+    assert decode_event(f'{{"type": "{name}"}}') is None
+
+
+async def test_a_pbx_that_says_everything_is_heard_as_well(ari: FakeAri) -> None:
+    ari.refuse["PUT applications/sovereign/eventFilter"] = 400
+    got: list[AriEvent] = []
+    async with listening(ari, got) as events:
+        await ari.push({"type": "ChannelVarset", "channel": ari.channel("c"), "variable": "x"})
+        await ari.push({"type": "StasisStart", "args": ["x"], "channel": ari.channel("c")})
+        await until(lambda: got)
+        assert (len(got), events.garbage) == (1, 0)
 
 
 async def test_a_lost_socket_is_opened_again_and_compared(ari: FakeAri) -> None:

@@ -103,7 +103,7 @@ class FakeAri:
             case "DELETE", [kind, name]:
                 held: dict[str, Any] = self.channels if kind == "channels" else self.bridges
                 return web.Response(status=404 if held.pop(name, None) is None else 204)
-            case "POST", _:
+            case "POST" | "PUT", _:
                 return web.Response(status=204)
             case _:
                 return web.json_response({"message": "not found"}, status=404)
