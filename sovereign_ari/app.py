@@ -33,6 +33,7 @@ from sovereign_ari.control.commands import serve_commands
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.ports import CallServices
+from sovereign_ari.controller_gauges import watch_controller
 from sovereign_ari.conversation.terms import APOLOGY
 from sovereign_ari.conversation.tools import Patience
 from sovereign_ari.directory import PooledDirectory
@@ -43,6 +44,7 @@ from sovereign_ari.masterkeys import opening_vault
 from sovereign_ari.media import vad
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
+from sovereign_ari.node_trunks import node_trunks
 from sovereign_ari.outgoing.http import OutgoingHttp, guarded_connector
 from sovereign_ari.outgoing.key_checks import KeyChecks
 from sovereign_ari.outgoing.policy import OutgoingPolicy
@@ -52,6 +54,7 @@ from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_cata
 from sovereign_ari.speech.resilience.breaker import Breakers
 from sovereign_ari.speech.resilience.hedging import Paces
 from sovereign_ari.tools.source import CallToolSource
+from sovereign_ari.transfer_lines import PooledTransferLines
 from sovereign_ari.usability import Usability
 from sovereign_ari.vault import Vault
 from sovereign_ari.vault_rotation import open_vault
@@ -120,10 +123,12 @@ async def run_controller(settings: Settings) -> None:
             entropy=lambda: secrets.randbits(80),
             tools=tools,
             requests=requests,
+            transfer_lines=PooledTransferLines(pool, _policy(settings).allows),
         )
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)
-        _watch(metrics, controller, writer, services, events)
+        watch_controller(metrics, controller, writer, services, events)
+        trunks = node_trunks(stack, settings, pool, ari, vault)
         await _serve_health(stack, settings, metrics, events)
         async with asyncio.TaskGroup() as group:
             works = {
@@ -134,6 +139,7 @@ async def run_controller(settings: Settings) -> None:
                     lambda: open_box(pool, settings.ari_app), controller.control
                 ),
                 "heartbeat": beat(pool, ari, settings.ari_app, controller.call_ids),
+                "trunks": trunks.run(),
                 "garbage": garbage.look_when_idle(lambda: len(controller.calls)),
             }
             background = [group.create_task(work, name=name) for name, work in works.items()]
@@ -364,33 +370,3 @@ async def _serve_health(
         ]
     )
     await _serve(stack, application, "127.0.0.1", settings.controller_port)
-
-
-def _watch(
-    metrics: ControllerMetrics,
-    controller: Controller,
-    writer: JournalWriter,
-    services: CallServices,
-    events: AriEvents,
-) -> None:
-    """Export what is read rather than counted."""
-    pacer, rtp = services.pacer, services.rtp
-    metrics.watch("sovereign_calls_live", "Calls in progress.", lambda: len(controller.calls))
-    metrics.watch("sovereign_journal_waiting", "Entries to be written.", lambda: len(writer))
-    metrics.watch("sovereign_journal_lost", "Entries that were dropped.", lambda: writer.lost)
-    metrics.watch("sovereign_pacer_lines", "Calls on the pacer.", lambda: pacer.lines)
-    metrics.watch("sovereign_pacer_late_ticks", "Ticks over 5 ms late.", lambda: pacer.late_ticks)
-    metrics.watch(
-        "sovereign_pacer_send_errors", "Packets refused by the system.", lambda: pacer.send_errors
-    )
-    metrics.watch("sovereign_rtp_far_ends", "Calls whose audio we take.", lambda: rtp.far_ends)
-    metrics.watch("sovereign_rtp_strangers", "Packets of no call.", lambda: rtp.strangers)
-    metrics.watch("sovereign_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
-    metrics.watch(
-        "sovereign_ari_garbage",
-        "Frames on the event socket that are no events.",
-        lambda: events.garbage,
-    )
-    metrics.watch(
-        "sovereign_ari_connected", "Whether the event socket is open.", lambda: events.is_open
-    )

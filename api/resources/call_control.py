@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 from typing import ClassVar
@@ -12,11 +13,13 @@ import asyncpg
 
 from api.endpoints import Endpoints
 from api.parts import Asked
-from api.resources.call_control_bodies import ControlBody, Transfer
+from api.resources.call_control_bodies import ControlBody
 from api.views import View
 from db.commands import Withdrawn, send, take_place, withdraw
 from db.pool import UNAVAILABLE
-from sovereign_ari.domain.control import CommandOutcome, ControlCommand
+from db.transfers import find_line, number_of
+from sovereign_ari.domain.control import CommandOutcome, ControlCommand, Transfer
+from sovereign_ari.domain.transfer import Unreachable, dial, is_public, refer_to
 from sovereign_ari.errors import Impossible, InvalidRequest, RateLimited
 
 COMMANDS_PER_CALL = 10
@@ -50,19 +53,29 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
 
     `say` cuts what the assistant says, and waits for a caller who speaks; with `end_after` it is
     the last word. `inject-context` tells the model; with `trigger_response` the assistant speaks
-    at once. `end-call` ends the call, after its `message` was heard. The answer comes when the
-    call has taken the command, at once as a rule. When it is not taken within two seconds it is
-    withdrawn and answered with `call_not_answering`.
+    at once. `end-call` ends the call, after its `message` was heard. `transfer` puts the caller
+    through once its `message` was heard; when that fails the assistant is told why, and speaks
+    about it. The answer comes when the call has taken the command, at once as a rule. When it is
+    not taken within two seconds it is withdrawn and answered with `call_not_answering`.
     """
-    if not isinstance(body.root, Transfer):
-        return await _tell(asked, call_id, body.root.command())
-    async with asked.tenant() as connection:
-        await _admit(asked, connection, call_id)
-    raise Impossible(
-        "a call cannot be transferred yet: this release makes no outgoing calls",
-        code="transfer_unavailable",
-        param="type",
-    )
+    return await _tell(asked, call_id, body.root.command())
+
+
+async def _check(
+    asked: Asked, connection: asyncpg.Connection, call_id: str, wanted: Transfer
+) -> None:
+    """Refuse a transfer that the controller of the call would refuse."""
+    number_id = await number_of(connection, call_id)
+    line = await find_line(connection, asked.organisation_id, number_id, wanted.destination)
+    allows = asked.parts.outgoing.allows
+    line = replace(line, may_reach=lambda host: is_public(host) or allows(host))
+    try:
+        if wanted.mode == "refer":
+            refer_to(wanted.destination, line)
+        else:
+            dial(wanted.destination, line, hops=0)
+    except Unreachable as why:
+        raise Impossible(str(why), code="transfer_unavailable", param="destination") from None
 
 
 async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandSent:
@@ -70,6 +83,8 @@ async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandS
     with ExitStack() as stack:
         async with asked.tenant() as connection:
             controller = await _admit(asked, connection, call_id)
+            if isinstance(command, Transfer):
+                await _check(asked, connection, call_id, command)
             command_id = await send(
                 connection, asked.organisation_id, call_id, controller, command
             )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from pydantic import AfterValidator, Field, RootModel, StringConstraints, WithJsonSchema
 
 from api.bodies import Body, parse, refusal
-from api.kinds import E164_PATTERN
+from api.kinds import E164, E164_PATTERN
 from sovereign_ari.domain import control
 
 LONGEST = 20_000
@@ -21,7 +21,8 @@ _SIP_URI_PATTERN = (
     rf"(?:{_LABEL}(?:[.]{_LABEL}){{0,15}}|\[[0-9A-Fa-f:.]{{2,45}}\])"
     rf"(?::{_PORT})?(?:;transport=(?:udp|tcp|tls))?$"
 )
-_DESTINATION = re.compile(f"{E164_PATTERN}|{_SIP_URI_PATTERN}")
+_EXTENSION_PATTERN = "^[0-9]{2,6}$"
+_DESTINATION = re.compile(f"{E164_PATTERN}|{_EXTENSION_PATTERN}|{_SIP_URI_PATTERN}")
 
 
 def _spoken(text: str) -> str:
@@ -33,8 +34,8 @@ def _spoken(text: str) -> str:
 def _destination(text: str) -> str:
     if _DESTINATION.fullmatch(text) is None:
         raise ValueError(
-            "is neither a number in E.164 form, such as +31201234567, nor a SIP URI, such as"
-            " sip:desk@example.com"
+            "is neither a number in E.164 form, such as +31201234567, nor an extension, nor a SIP"
+            " URI, such as sip:desk@example.com"
         )
     return text
 
@@ -52,8 +53,13 @@ TransferDestination = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "description": "A number in E.164 form, or a SIP URI without a password.",
-            "anyOf": [{"pattern": E164_PATTERN}, {"pattern": _SIP_URI_PATTERN}],
+            "description": "A number in E.164 form, an extension of 2 to 6 digits, or a SIP URI"
+            " without a password.",
+            "anyOf": [
+                {"pattern": E164_PATTERN},
+                {"pattern": _EXTENSION_PATTERN},
+                {"pattern": _SIP_URI_PATTERN},
+            ],
         }
     ),
 ]
@@ -115,11 +121,23 @@ class Transfer(Body):
         "type": "transfer",
         "destination": "+31201234567",
         "message": "I am putting you through.",
+        "mode": "blind",
+        "timeout_seconds": 20,
+        "caller_id": "+31207654321",
     }
 
     type: Literal["transfer"]
     destination: TransferDestination
     message: Words | None = Field(default=None, description="Said before the transfer.")
+    mode: Literal["blind", "refer", "warm"] = "blind"
+    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    caller_id: E164 | None = None
+
+    def command(self) -> control.ControlCommand:
+        """As the controller takes it."""
+        return control.Transfer(
+            self.destination, self.message, self.mode, float(self.timeout_seconds), self.caller_id
+        )
 
 
 _KINDS: dict[Any, type[Body]] = {

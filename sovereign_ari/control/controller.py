@@ -29,9 +29,11 @@ from sovereign_ari.domain.control import CommandOutcome, ControlCommand
 from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ARGUMENT_ANSWERED,
+    ARGUMENT_BACK,
     ARGUMENT_INBOUND,
     ARGUMENT_MEDIA,
     ARGUMENT_TIMEOUT,
+    TRANSFER_CONTEXT,
     UNKNOWN_EXTENSION,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
@@ -174,13 +176,23 @@ class Controller:
         """Find the channels and bridges of our application that belong to no call of ours.
 
         Other controllers may share this Asterisk: what is named like a call is not ours for that.
+        And whom we have joined with somebody else is nobody's any more.
         """
         ari, app = self._services.ari, self._services.app
         application = await ari.application()
         channels = application.channel_ids if application else ()
+        elsewhere = {
+            channel.id
+            for channel in await ari.channels()
+            if channel.dialplan.context == TRANSFER_CONTEXT
+        }
         bridges = [bridge.id for bridge in await ari.bridges() if bridge.name == app]
         return (
-            {c for c in channels if c not in self._by_channel and call_of(c) not in self._calls},
+            {
+                c
+                for c in channels
+                if not (c in elsewhere or c in self._by_channel or call_of(c) in self._calls)
+            },
             {bridge for bridge in bridges if call_of(bridge) not in self._calls},
         )
 
@@ -240,6 +252,10 @@ class Controller:
                 self._accept(channel, rest)
             case x if x == ARGUMENT_MEDIA:
                 self._on_leg_entered(channel)
+            case x if x == ARGUMENT_BACK:
+                call = self._by_channel.get(channel)
+                if call is None or call.transfers is None or not call.transfers.came_back(rest):
+                    self._start(self._send_away(channel), "send away")
             case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):
                 if call := self._by_channel.get(channel):
                     over = TimedOut(call.line.longest_is_over)
@@ -303,7 +319,8 @@ class Controller:
 
     def _on_gone(self, channel: str, cause: int) -> None:
         if call := self._by_channel.get(channel):
-            self._tell(call, HungUp(cause))
+            agreed = call.transfers.left() if call.transfers is not None else None
+            self._tell(call, agreed or HungUp(cause))
             return
         owner = call_of(channel)
         if owner is not None and (call := self._calls.get(owner)):

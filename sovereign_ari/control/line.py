@@ -58,8 +58,17 @@ class CallersLine:
         self._dialogue = dialogue
         self._guard.start()
 
+    async def let_go(self, at_most_s: float | None = None) -> None:
+        """Leave the caller to the PBX until `back`, for so long or as long as the call may last.
+
+        Raises:
+            AsteriskRefused: If the caller is gone.
+        """
+        if self._guard is not None:
+            await self._guard.let_go(at_most_s)
+
     def back(self) -> None:
-        """Go on: the PBX had taken the caller away because it had not heard of us in time."""
+        """Go on: the PBX had the caller, and gave him back."""
         if self._guard is not None:
             self._guard.bring_back()
 

@@ -14,7 +14,7 @@ from sovereign_ari.control.line import CallersLine
 from sovereign_ari.control.ports import CallServices, CallTools
 from sovereign_ari.control.requests import all_done, regardless
 from sovereign_ari.control.runner import CallRunner
-from sovereign_ari.control.transfers import NoTransfers
+from sovereign_ari.control.transfers import CallersSide, CallTransfers
 from sovereign_ari.conversation.deaf import Deaf
 from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.terms import Ending, Reporting
@@ -30,9 +30,10 @@ from sovereign_ari.domain.call import (
     Outcome,
     Released,
     Routed,
+    Transferred,
     Unready,
 )
-from sovereign_ari.domain.control import ControlCommand, EndCall
+from sovereign_ari.domain.control import ControlCommand, EndCall, Transfer
 from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
@@ -87,6 +88,7 @@ class LiveCall:
         self._asking = Asking(services.requests, self.note, self._settled, self._nobody_found)
         self._rings = False
         self.legs = Legs(call_id, services.ari)
+        self.transfers: CallTransfers | None = None
 
     @property
     def is_talking(self) -> bool:
@@ -105,7 +107,13 @@ class LiveCall:
 
     def control(self, command: ControlCommand) -> bool:
         """Do what a client of the API asks; False when nobody talks to the caller any more."""
-        if not self.is_talking or self._dialogue is None or not self._dialogue.control(command):
+        if not self.is_talking or self._dialogue is None or self.transfers is None:
+            return False
+        if isinstance(command, Transfer):
+            taken = self.transfers.order(command)
+        else:
+            taken = self._dialogue.control(command)
+        if not taken:
             return False
         self.note("control", {"type": command.type})
         return True
@@ -137,7 +145,8 @@ class LiveCall:
             case Command.STOP_CONVERSATION:
                 await self._stop_conversation()
             case Command.RELEASE:
-                await self._release(caller_left=isinstance(event, HungUp))
+                gone = isinstance(event, HungUp) or event == Transferred(joined=True)
+                await self._release(caller_left=gone)
             case Command.CLOSE_RECORD:
                 await self._close_record()
 
@@ -172,11 +181,12 @@ class LiveCall:
         assert self._route.assistant is not None
         ari, media, bridge = self._services.ari, media_channel_of(self.id), bridge_of(self.id)
         assistant = self._route.assistant
+        transfers = self._open_transfers(self._route)
         self._tools = self._services.tools.for_call(
             self._record.subject(self._route, CallStatus.IN_PROGRESS),
             assistant,
             self.note,
-            NoTransfers(),
+            transfers,
         )
         providers = self._services.providers.for_assistant(assistant, self._audio, self.note)
         if self._route.rejection is not None:
@@ -194,6 +204,7 @@ class LiveCall:
                 wall_clock=self._services.wall_clock,
             ),
         )
+        transfers.dialogue = self._dialogue
         self._talking = asyncio.create_task(
             self._dialogue.run(outbound=False), name=f"talk {self.id}"
         )
@@ -221,6 +232,14 @@ class LiveCall:
         except TimeoutError:
             raise AsteriskUnknown("the media leg did not enter our application") from None
         self.runner.post(MediaOpened())
+
+    def _open_transfers(self, route: Route) -> CallTransfers:
+        side = CallersSide(
+            self.id, self.channel, route, self._dialled, self._record.caller,
+            self.legs, self.line, self._leg, self._audio, self.note, self.runner.post,
+        )  # fmt: skip
+        self.transfers = CallTransfers(side, self._services)
+        return self.transfers
 
     async def _open_tools(self, tools: CallTools) -> str | None:
         """Connect the tools; a text says why the call cannot be taken without them."""
@@ -280,6 +299,8 @@ class LiveCall:
         if self._dialogue is not None:
             self._dialogue.stop_listening()
         await self._asking.stop()
+        if self.transfers is not None:
+            await self.transfers.stop()
         await self.line.stop()
         if self._talking is not None:
             self._talking.cancel()
@@ -299,6 +320,8 @@ class LiveCall:
                 lambda: ari.destroy_bridge(bridge_of(self.id)),
                 self.legs.close,
             ]
+            if self.transfers is not None:
+                requests.append(self.transfers.let_go)
             if not caller_left:
                 requests.append(lambda: ari.hang_up(self.channel, cause))
             await asyncio.gather(*map(regardless, requests))

@@ -14,6 +14,7 @@ from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.assistant_request import Resolution
 from sovereign_ari.domain.control import CommandOutcome, TakenCommand
 from sovereign_ari.domain.records import JournalEntry
+from sovereign_ari.domain.transfer import TransferLine
 from sovereign_ari.domain.webhook import Subject
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.wire.ari_http import AriHttp
@@ -115,6 +116,25 @@ class NobodyAsked:
         return Resolution(route, {"outcome": "default"})
 
 
+class TransferLines(Protocol):
+    """Knows what calls to a number may be transferred over."""
+
+    async def find(self, route: Route, destination: str) -> TransferLine:
+        """Look it up.
+
+        Raises:
+            DatabaseUnavailable: If the database does not answer in time.
+        """
+
+
+class NoTransferLines:
+    """For controllers without a database."""
+
+    async def find(self, route: Route, destination: str) -> TransferLine:
+        """Find a number without a trunk."""
+        return TransferLine(None)
+
+
 class CommandBox(Protocol):
     """Commands of clients to the calls of this controller."""
 
@@ -151,6 +171,7 @@ class CallServices:
         tools: Makes their tools.
         rooms: What is heard behind their assistants.
         requests: Asks integrators about them.
+        transfer_lines: Knows what they may be transferred over.
     """
 
     app: str
@@ -166,3 +187,4 @@ class CallServices:
     tools: ToolSource = field(default_factory=NoToolSource)
     rooms: Rooms = field(default_factory=Rooms)
     requests: AssistantRequests = field(default_factory=NobodyAsked)
+    transfer_lines: TransferLines = field(default_factory=NoTransferLines)

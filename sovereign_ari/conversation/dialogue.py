@@ -25,7 +25,7 @@ from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.unfinished import LATE
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.anticipation import Anticipate
-from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
+from sovereign_ari.domain.control import DialogueCommand, EndCall, InjectContext, Say
 from sovereign_ari.domain.end_phrases import EndPhrases
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
@@ -126,11 +126,8 @@ class Dialogue:
         self._fill_silence(now_s)
         self._mind_silence(now_s)
         if self._turns.flushes_out and now_s - self._flush_sent_s > STT_ANSWER_TIMEOUT_S:
-            self._fail(
-                ProviderUnavailable(
-                    f"{self._ears.label} did not answer for {STT_ANSWER_TIMEOUT_S:g} s"
-                )
-            )
+            why = f"{self._ears.label} did not answer for {STT_ANSWER_TIMEOUT_S:g} s"
+            self._fail(ProviderUnavailable(why))
 
     def stop_listening(self) -> None:
         """Decide nothing any more: to be called before `run` is cancelled, for that takes time."""
@@ -143,8 +140,8 @@ class Dialogue:
     @property
     def is_open(self) -> bool:
         """Whether the caller was answered, and no last word is said or to be said."""
-        answered = self._agent.book.answered_s is not None
-        return answered and not self._closing and not self._orders.end_the_call
+        unanswered = self._agent.book.answered_s is None
+        return not (unanswered or self._closing or self._orders.end_the_call)
 
     @property
     def is_quiet(self) -> bool:
@@ -152,7 +149,7 @@ class Dialogue:
         reply = self._agent.reply
         return reply.is_quiet if reply is not None else not self._orders.waiting
 
-    def control(self, command: ControlCommand) -> bool:
+    def control(self, command: DialogueCommand) -> bool:
         """Do what a client of the API asks; False when the conversation is ending, or not begun.
 
         Something to be said cuts what the model says, is said behind other such lines, and waits
@@ -246,8 +243,6 @@ class Dialogue:
             self._orders.add(Order(None, ends=True))
         self._obey()
 
-    # Tools.
-
     def _on_tool_done(self, run: ToolRun) -> None:
         """Let the model say what it makes of a result whose reply was cut."""
         if self._agent.take_late_result(run) and not self._orders.waiting:
@@ -268,8 +263,8 @@ class Dialogue:
 
     def _mind_silence(self, now_s: float) -> None:
         """Ask a caller who says nothing whether he is there, and give up in the end."""
-        saying = self._agent.reply is not None or self._orders.waiting
-        busy = saying or self._tools.running or self.occupied
+        busy = self.occupied or self._tools.running or self._agent.reply is not None
+        busy |= self._orders.waiting
         prompt = self.quiet.due(now_s, busy=busy, speaking=self._turns.caller_has_floor)
         if prompt is None or self._closing:
             return
@@ -316,9 +311,8 @@ class Dialogue:
                     self._mouth.pause()
                 case Decision.RESUME:
                     self._mouth.resume()
-                    self._reporting.note(
-                        "false_interruption", {"cause": self._turns.resumed_after}
-                    )
+                    cause = self._turns.resumed_after
+                    self._reporting.note("false_interruption", {"cause": cause})
                 case Decision.INTERRUPT:
                     self._cut()
                 case Decision.FLUSH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from sovereign_ari.domain.ids import CallId
 
@@ -46,7 +46,30 @@ class EndCall:
     message: str | None = None
 
 
-ControlCommand: TypeAlias = Say | InjectContext | EndCall
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Put the caller through to somebody else.
+
+    Attributes:
+        destination: A number in E.164, an extension, or a SIP URI. *Personal.*
+        message: What is said before. *Personal.*
+        mode: How.
+        timeout_s: How long to let it ring.
+        caller_id: The number to show there, None for the usual one.
+    """
+
+    type: ClassVar[str] = "transfer"
+    destination: str
+    message: str | None = None
+    mode: Literal["blind", "refer", "warm"] = "blind"
+    timeout_s: float = 30.0
+    caller_id: str | None = None
+
+
+DialogueCommand: TypeAlias = Say | InjectContext | EndCall
+"""What the conversation does itself."""
+
+ControlCommand: TypeAlias = DialogueCommand | Transfer
 
 
 class CommandOutcome(StrEnum):
@@ -73,7 +96,7 @@ class TakenCommand:
 
 
 _KINDS: Mapping[str, type[ControlCommand]] = {
-    kind.type: kind for kind in (Say, InjectContext, EndCall)
+    kind.type: kind for kind in (Say, InjectContext, EndCall, Transfer)
 }
 
 

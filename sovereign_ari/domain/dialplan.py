@@ -36,7 +36,17 @@ ARGUMENT_MEDIA: Final = "media"
 """First Stasis argument of our own external-media channels; the dialplan never sees it."""
 
 ARGUMENT_LEG: Final = "leg"
-"""First Stasis argument of a channel that we make to call somebody; the dialplan never sees it."""
+"""First Stasis argument of a further channel that we make: to call somebody, or to listen."""
+
+AMD_CONTEXT: Final = "sovereign-amd"
+AMD_EXTENSION: Final = "listen"
+"""Listens to whoever answered a call of ours: human or machine?"""
+
+ARGUMENT_AMD: Final = "amd"
+"""Behind `ARGUMENT_LEG`, of a listener that comes back: AMD's status and cause follow."""
+
+LISTENERS_APP: Final = "SOVEREIGN_APP"
+"""Set by us on a listener: the application that it comes back to. Callers' channels have it."""
 
 VARIABLE_LAPSED: Final = "SOVEREIGN_LAPSED"
 """Set to 1 by the dialplan when a lease is over, cleared by us when the call goes on."""

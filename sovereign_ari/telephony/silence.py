@@ -153,6 +153,19 @@ class LineGuard:
             self._keeping.cancel()
         self._keep(0.0)
 
+    async def let_go(self, at_most_s: float | None) -> None:
+        """Renew no longer, and leave the true end with the PBX, or an earlier one.
+
+        Raises:
+            AsteriskRefused: If the caller is gone.
+        """
+        await self.stop()
+        self._renewed_s = None
+        left_s = max(1.0, self._ends_s - self._clock())
+        end_s = left_s if at_most_s is None else min(left_s, at_most_s)
+        lease = {"TIMEOUT(absolute)": f"{end_s:.3f}", VARIABLE_LAPSED: ""}
+        await self._ari.set_variables(self._channel, lease)
+
     async def stop(self) -> None:
         """Let go: the call ends."""
         if self._keeping is not None:

@@ -22,6 +22,7 @@ from sovereign_ari.errors import AsteriskRefused, AsteriskUnavailable, AsteriskU
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.wire.ari_calling import CallingRequests
 from sovereign_ari.wire.ari_messages import Application, Bridge, Channel
+from sovereign_ari.wire.ari_transfers import TransferRequests
 
 REQUEST_TIMEOUT_S = 5.0
 CONNECTIONS = 50
@@ -76,7 +77,7 @@ class Origination:
     ring_s: int
 
 
-class AriHttp(CallingRequests):
+class AriHttp(CallingRequests, TransferRequests):
     """The request half of an ARI client, with keep-alive connections and a deadline each.
 
     Args:

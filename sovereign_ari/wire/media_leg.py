@@ -13,6 +13,7 @@ from sovereign_ari.media.pcm import PCM_16K, AudioFormat, Encoding
 from sovereign_ari.media.playout import Playout
 from sovereign_ari.media.rtp import PAYLOAD_TYPES, RtpPacket, RtpStream
 from sovereign_ari.media.transcode import encoder_for, silence_frame
+from sovereign_ari.media.waiting import Waiting
 from sovereign_ari.wire.datagrams import Address
 from sovereign_ari.wire.pacer import Pacer
 from sovereign_ari.wire.rtp_socket import FarEnd, RtpSocket
@@ -51,6 +52,7 @@ class MediaLeg:
         self._playout = Playout(self._audio)
         self._silence = silence_frame(self._audio)
         self._room: Ambience | None = None
+        self._waiting: Waiting | None = None
         # The pacer's thread appends, the event loop takes: each in one step that cannot be cut.
         self._sent: deque[bytes | None] = deque(maxlen=SENT_FRAMES)
         self._stream = RtpStream(
@@ -89,6 +91,14 @@ class MediaLeg:
             room: In the format of `audio`; it is the pacer's from here on.
         """
         self._room = room
+
+    def wait_with(self, sound: Waiting | None) -> None:
+        """Let this be heard whenever nothing is said, until told None.
+
+        Args:
+            sound: In the format of `audio`; it is the pacer's from here on.
+        """
+        self._waiting = sound
 
     def close(self) -> None:
         """Stop receiving. The pacer must have let go before."""
@@ -136,6 +146,8 @@ class MediaLeg:
             if marker:
                 self._first_sent_s = now_s
             self._last_sent_s = now_s
+        if frame is None and (waiting := self._waiting) is not None:
+            frame = waiting.next_frame()
         if self._room is not None:
             frame = self._room.frame(frame)
         elif frame is None:

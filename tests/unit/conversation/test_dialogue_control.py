@@ -11,7 +11,7 @@ import pytest
 
 from sovereign_ari.conversation.terms import Ending
 from sovereign_ari.domain.agent import SilencePlan
-from sovereign_ari.domain.control import ControlCommand, EndCall, InjectContext, Say
+from sovereign_ari.domain.control import DialogueCommand, EndCall, InjectContext, Say
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.base import Message, SpeechStream, Token
@@ -29,7 +29,7 @@ def heard(it: Scene) -> list[str]:
     return [turn.heard_text for turn in it.turns.values()]
 
 
-def told(command: ControlCommand, *more: ControlCommand) -> Callable[[Scene], Awaitable[None]]:
+def told(command: DialogueCommand, *more: DialogueCommand) -> Callable[[Scene], Awaitable[None]]:
     """A caller who listens to the greeting, then waits while we are told something."""
 
     async def caller(it: Scene) -> None:
@@ -164,7 +164,7 @@ def test_a_last_line_waits_for_the_lines_before_it() -> None:
 @pytest.mark.parametrize(
     "last", [Say("Goodbye now.", end_after=True), EndCall("Goodbye now.")], ids=["say", "end-call"]
 )
-def test_a_last_word_waits_for_nobody_and_is_not_interrupted(last: ControlCommand) -> None:
+def test_a_last_word_waits_for_nobody_and_is_not_interrupted(last: DialogueCommand) -> None:
     async def caller(it: Scene) -> None:
         await it.quiet(1500)
         await it.speak(400)
@@ -201,7 +201,7 @@ def test_ending_without_a_word_ends_at_once() -> None:
     ],
     ids=str,
 )
-def test_nothing_is_taken_after_the_last_word(last: ControlCommand | str) -> None:
+def test_nothing_is_taken_after_the_last_word(last: DialogueCommand | str) -> None:
     refused: list[bool] = []
 
     async def caller(it: Scene) -> None:

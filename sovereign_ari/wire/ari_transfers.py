@@ -1,0 +1,57 @@
+"""ARI requests that hand a caller over to somebody else."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from sovereign_ari.errors import AsteriskRefused
+
+_MOST_SUBSCRIPTIONS = 4  # that we may have on one channel: it was made, dialled, watched, joined
+
+
+class TransferRequests:
+    """The part of `AriHttp` that hands over."""
+
+    _app: str
+
+    async def channel_name(self, channel: str) -> str:
+        """Say how Asterisk calls a channel, e.g. `PJSIP/trunk-...-1-0000002a`."""
+        return str((await self._ask("GET", f"channels/{channel}"))["name"])
+
+    async def channel_variable(self, channel: str, name: str) -> str:
+        """Read a variable of a channel; empty when it has none."""
+        try:
+            answer = await self._ask("GET", f"channels/{channel}/variable", {"variable": name})
+        except AsteriskRefused as refused:
+            if refused.status == 404:
+                return ""
+            raise
+        return str(answer["value"])
+
+    async def stop_watching(self, channel: str) -> None:
+        """Take no part in a channel any more: its events stop, and it is not listed as ours."""
+        for _ in range(_MOST_SUBSCRIPTIONS):
+            try:
+                left = await self._ask(
+                    "DELETE",
+                    f"applications/{self._app}/subscription",
+                    {"eventSource": f"channel:{channel}"},
+                )
+            except AsteriskRefused as refused:
+                if refused.status in (404, 409, 422):  # there is no such subscription
+                    return
+                raise
+            if channel not in left.get("channel_ids", ()):
+                return
+
+    @abstractmethod
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Make one request."""
