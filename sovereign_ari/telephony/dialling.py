@@ -31,6 +31,7 @@ SIGN_WITHIN_S = 8.0
 
 HANG_UP_MARGIN_S = 2.0  # Asterisk's own limit on ringing is for the day on which we die
 NEWS_WITHIN_S = 0.25  # why a channel went may be told after the refusal that it causes
+STILL_THERE_PAUSES_S = (0.02, 0.05, 0.1, 0.3)  # the last address's channel is being taken down
 NO_ANSWER_CAUSE = 19  # Q.850
 NO_TRUNK = "there is no trunk to call over"
 
@@ -68,7 +69,7 @@ class Dialled:
     """Somebody to call.
 
     Attributes:
-        name: Of the leg, e.g. `transfer`; the second address gets `transfer-2`, and so on.
+        name: Of the leg, e.g. `transfer`, whichever address it is that answers.
         endpoints: In order of preference, e.g. `PJSIP/+31201234567@trunk-...-1`.
         caller_id: Whom the called person sees.
         timeout_s: How long it may ring, over all addresses.
@@ -180,9 +181,8 @@ class Dialler:
         on_progress: Callable[[Progress], None],
     ) -> tuple[DialResult, bool]:
         """Try one address; tells too whether another one may do better."""
-        name = dialled.name if place == 1 else f"{dialled.name}-{place}"
         last = place == len(dialled.endpoints)
-        attempt = _Attempt(self._legs.open(name))
+        attempt = _Attempt(self._legs.open(dialled.name))
         try:
             await self._send(dialled, place, attempt.leg, ends_s - self._clock())
             await self._follow(attempt, ends_s, last, on_progress)
@@ -204,11 +204,17 @@ class Dialler:
 
     async def _send(self, dialled: Dialled, place: int, leg: Leg, left_s: float) -> None:
         variables = {**dialled.caller_id.variables(), **dialled.variables}
-        await self._ari.create_channel(
-            Outgoing(
-                leg.channel, dialled.endpoints[place - 1], ARGUMENT_LEG, dialled.audio, variables
-            )
+        outgoing = Outgoing(
+            leg.channel, dialled.endpoints[place - 1], ARGUMENT_LEG, dialled.audio, variables
         )
+        for pause_s in (*STILL_THERE_PAUSES_S, None):
+            try:
+                await self._ari.create_channel(outgoing)
+                break
+            except AsteriskRefused as refused:
+                if refused.status != 409 or pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
         await self._ari.dial_channel(leg.channel, math.ceil(max(left_s, 0) + HANG_UP_MARGIN_S))
 
     async def _follow(

@@ -1,8 +1,9 @@
 """Further channels of a call: a transfer's second leg, the person whom we call, a listener.
 
 A leg is registered under its name before any request names it, because Asterisk's events may come
-before its answers. Each is hung up when whoever opened it leaves it, and the last when the call
-ends.
+before its answers. Each begins with its `StasisStart`: what comes before that is of an older
+channel of the same name. Each is hung up when whoever opened it leaves it, and the last when the
+call ends.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sovereign_ari.wire.ari_messages import (
     AriEvent,
     ChannelDestroyed,
     ChannelHangupRequest,
+    StasisStart,
 )
 
 MOST_WAITING = 64
@@ -55,7 +57,7 @@ class Leg:
     Attributes:
         channel: Its id.
         gone: How it ended; None while it may be there.
-        entered: Whether Asterisk has told anything of it.
+        entered: Whether it is there, or was.
     """
 
     def __init__(self, legs: Legs, channel: ChannelId) -> None:
@@ -77,9 +79,9 @@ class Leg:
 
     def post(self, event: AriEvent) -> None:
         """Deliver an event of Asterisk. Never waits; beyond `MOST_WAITING` it is dropped."""
-        if self.gone is not None:
+        self.entered = self.entered or isinstance(event, StasisStart)
+        if self.gone is not None or not self.entered:
             return
-        self.entered = True
         match event:
             case (
                 ChannelHangupRequest(cause=cause, tech_cause=tech_cause)
@@ -157,7 +159,7 @@ class Legs:
 
     @property
     def entered(self) -> list[Leg]:
-        """The legs that Asterisk has told something of."""
+        """The legs that have entered our application."""
         return [leg for leg in self._open.values() if leg.entered]
 
     def forget(self, leg: Leg) -> None:

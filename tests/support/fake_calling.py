@@ -52,13 +52,15 @@ class FakeCalling:
     async def create_channel(self, outgoing: Outgoing) -> None:
         if (status := self.refused.get(outgoing.endpoint)) is not None:
             raise AsteriskRefused(status, "Allocation failed")
+        if outgoing.channel in self.alive:
+            raise AsteriskRefused(409, "Channel with given unique ID already exists")
         self.created.append(outgoing)
         self.alive.add(outgoing.channel)
-        self.tell(StasisStart(type="StasisStart", channel=Channel(id=outgoing.channel)))
+        self.enter(outgoing.channel)
 
     async def dial_channel(self, channel: str, ring_s: int) -> None:
         self.dialled[channel] = ring_s
-        endpoint = next(o.endpoint for o in self.created if o.channel == channel)
+        endpoint = next(o.endpoint for o in reversed(self.created) if o.channel == channel)
         task = asyncio.create_task(self.plans[endpoint](channel))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -70,6 +72,9 @@ class FakeCalling:
     def tell(self, event: AriEvent) -> None:
         assert not isinstance(event, ApplicationReplaced)
         self.legs.post(event.channel.id, event)
+
+    def enter(self, channel: str) -> None:
+        self.tell(StasisStart(type="StasisStart", channel=Channel(id=channel)))
 
     def ring(self, channel: str) -> None:
         self._state(channel, "Ringing")

@@ -31,7 +31,10 @@ def test_events_wait_in_their_order_and_the_end_is_the_last() -> None:
     async def scene() -> None:
         fake = FakeCalling()
         leg = fake.legs.open(NAME)
+        fake.end(CHANNEL, 34, 503)  # an older one of this name
         assert not leg.entered
+        fake.enter(CHANNEL)
+        await leg.event()
         for state in ("Ringing", "Up"):
             assert fake.legs.post(CHANNEL, change(state))
         fake.end(CHANNEL, 16, 200)
@@ -47,6 +50,7 @@ def test_a_full_leg_still_learns_of_its_end() -> None:
     async def scene() -> None:
         fake = FakeCalling()
         leg = fake.legs.open(NAME)
+        fake.enter(CHANNEL)
         for _ in range(MOST_WAITING + 5):
             fake.legs.post(CHANNEL, change("Up"))
         fake.end(CHANNEL, 17)
@@ -62,6 +66,7 @@ def test_leaving_a_leg_hangs_up_what_is_still_there(gone: bool) -> None:
     async def scene() -> None:
         fake = FakeCalling()
         async with fake.legs.open(NAME):
+            fake.enter(CHANNEL)
             if gone:
                 fake.end(CHANNEL, 16)
         assert fake.hung_up == ([] if gone else [(CHANNEL, 16)])
