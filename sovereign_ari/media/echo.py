@@ -36,6 +36,7 @@ _SILENT = 32768 * 10 ** (-60 / 20)
 _FADES = 10 ** (-0.5 / 20)
 _CLEAR = 8  # frames of one voice that match nothing, and its next ones are not all looked at
 _MOST_SELDOM = 8
+_RENEWED = 2  # for each frame between two words
 _SEARCHES = 60  # in all, for echoes too faint to be taken for speech
 
 Samples = NDArray[np.float32]
@@ -92,8 +93,8 @@ class EchoGuard:
         """
         self._heard.append(pcm)
         self._number += 1
-        if not voiced:
-            self._misses = 0
+        if not voiced and self._misses:
+            self._misses = max(0, self._misses - _RENEWED)
         if self._audible_frames <= 0 or (level < _SILENT and not voiced):
             return False
         self._read_sent()

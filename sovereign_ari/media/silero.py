@@ -82,23 +82,26 @@ class Silero:
         self.probability = 0.0
         self._waiting = (self._waiting + pcm)[-_REMEMBERED_CHUNKS * self._chunk_bytes :]
 
-    def next_chunk(self) -> Floats:
-        """Take the oldest chunk as the network wants it: for `judge`."""
-        chunk = np.frombuffer(self._waiting, dtype="<i2", count=self._chunk_bytes // 2)
+    def next_chunk(self, sound: Floats) -> None:
+        """Put the oldest chunk where the network wants it: for `judge`."""
+        context = len(self._context)
+        chunk = np.frombuffer(self._waiting, dtype="<i2", count=len(sound) - context)
         self._waiting = self._waiting[self._chunk_bytes :]
-        sound: Floats = np.concatenate((self._context, chunk / np.float32(_FULL_SCALE)))
-        self._context = sound[-len(self._context) :]
-        return sound
+        sound[:context] = self._context
+        np.divide(chunk, _FULL_SCALE, out=sound[context:])
+        self._context[:] = sound[-context:]
 
 
 def _judge_next(streams: Sequence[Silero]) -> None:
     """Judge the oldest chunk of each of these streams, which have one rate."""
-    inputs = {
-        "input": np.stack([stream.next_chunk() for stream in streams]),
-        "state": np.stack([stream.state for stream in streams], axis=1),
-        "sr": _RATES[streams[0].rate_hz],
-    }
+    rate_hz = streams[0].rate_hz
+    sounds: Floats = np.empty((len(streams), round(rate_hz * (_CONTEXT_S + CHUNK_S))), np.float32)
+    states: Floats = np.empty((2, len(streams), 128), np.float32)
+    for number, stream in enumerate(streams):
+        stream.next_chunk(sounds[number])
+        states[:, number] = stream.state
+    inputs = {"input": sounds, "state": states, "sr": _RATES[rate_hz]}
     judged, states = network().run(None, inputs)
     for number, stream in enumerate(streams):
         stream.probability = float(judged[number, 0])
-        stream.state = states[:, number].copy()  # not a view, which would keep all the others
+        stream.state[:] = states[:, number]
