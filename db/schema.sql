@@ -167,6 +167,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.tell_of_trunks() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('sovereign_trunks', '');
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.wall_off(walled regclass, mine text DEFAULT 'organisation_id = current_organisation()'::text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -554,6 +562,20 @@ CREATE TABLE public.organisations (
     CONSTRAINT organisations_webhook_events_check CHECK ((webhook_events <@ ARRAY['assistant-request'::text, 'tool-calls'::text, 'status-update'::text, 'end-of-call-report'::text]))
 );
 
+CREATE TABLE public.outbound_requests (
+    call_id text NOT NULL,
+    organisation_id uuid NOT NULL,
+    trunk_id uuid NOT NULL,
+    config jsonb,
+    first_message text,
+    context text,
+    ring_s double precision,
+    withheld boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT outbound_requests_config_check CHECK ((jsonb_typeof(config) = 'object'::text)),
+    CONSTRAINT outbound_requests_ring_s_check CHECK (((ring_s >= (1)::double precision) AND (ring_s <= (300)::double precision)))
+);
+
 CREATE TABLE public.phone_numbers (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     organisation_id uuid NOT NULL,
@@ -591,7 +613,11 @@ CREATE TABLE public.sip_trunks (
     is_active boolean DEFAULT true NOT NULL,
     created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
     updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+    register boolean,
+    inbound_auth boolean DEFAULT false NOT NULL,
+    media_encryption text,
     CONSTRAINT sip_trunks_addresses_check CHECK (((cardinality(addresses) >= 1) AND (cardinality(addresses) <= 16))),
+    CONSTRAINT sip_trunks_media_encryption_check CHECK ((media_encryption = ANY (ARRAY['none'::text, 'sdes'::text]))),
     CONSTRAINT sip_trunks_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
     CONSTRAINT sip_trunks_transport_check CHECK ((transport = ANY (ARRAY['udp'::text, 'tcp'::text, 'tls'::text])))
 );
@@ -608,6 +634,20 @@ CREATE TABLE public.tool_templates (
     CONSTRAINT tool_templates_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
     CONSTRAINT tool_templates_tool_config_check CHECK ((jsonb_typeof(tool_config) = 'object'::text)),
     CONSTRAINT tool_templates_tool_type_check CHECK ((tool_type = ANY (ARRAY['function'::text, 'end_call'::text, 'transfer_call'::text])))
+);
+
+CREATE UNLOGGED TABLE public.trunk_states (
+    trunk_id uuid NOT NULL,
+    node text NOT NULL,
+    shared text,
+    registration text DEFAULT 'unknown'::text NOT NULL,
+    addresses jsonb DEFAULT '[]'::jsonb NOT NULL,
+    calls integer DEFAULT 0 NOT NULL,
+    error text,
+    error_at timestamp(3) with time zone,
+    seen_at timestamp(3) with time zone,
+    CONSTRAINT trunk_states_addresses_check CHECK ((jsonb_typeof(addresses) = 'array'::text)),
+    CONSTRAINT trunk_states_registration_check CHECK ((registration = ANY (ARRAY['none'::text, 'trying'::text, 'registered'::text, 'rejected'::text, 'unregistered'::text, 'unknown'::text])))
 );
 
 CREATE TABLE public.turns (
@@ -782,6 +822,9 @@ ALTER TABLE ONLY public.migrations
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.outbound_requests
+    ADD CONSTRAINT outbound_requests_pkey PRIMARY KEY (call_id);
+
 ALTER TABLE ONLY public.phone_numbers
     ADD CONSTRAINT phone_numbers_phone_number_key UNIQUE (phone_number);
 
@@ -799,6 +842,9 @@ ALTER TABLE ONLY public.sip_trunks
 
 ALTER TABLE ONLY public.tool_templates
     ADD CONSTRAINT tool_templates_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trunk_states
+    ADD CONSTRAINT trunk_states_pkey PRIMARY KEY (trunk_id, node);
 
 ALTER TABLE ONLY public.turns
     ADD CONSTRAINT turns_pkey PRIMARY KEY (call_id, number);
@@ -891,6 +937,8 @@ CREATE UNIQUE INDEX organisations_is_operator_idx ON public.organisations USING 
 
 CREATE INDEX organisations_parent_id_idx ON public.organisations USING btree (parent_id);
 
+CREATE INDEX outbound_requests_created_at_idx ON public.outbound_requests USING btree (created_at);
+
 CREATE INDEX phone_numbers_assistant_id_idx ON public.phone_numbers USING btree (assistant_id);
 
 CREATE INDEX phone_numbers_organisation_id_created_at_id_idx ON public.phone_numbers USING btree (organisation_id, created_at DESC, id DESC);
@@ -899,9 +947,13 @@ CREATE INDEX phone_numbers_transfer_trunk_id_idx ON public.phone_numbers USING b
 
 CREATE INDEX phone_numbers_workflow_id_idx ON public.phone_numbers USING btree (workflow_id);
 
+CREATE UNIQUE INDEX sip_trunks_inbound_username ON public.sip_trunks USING btree (auth_username) WHERE inbound_auth;
+
 CREATE INDEX sip_trunks_organisation_id_created_at_id_idx ON public.sip_trunks USING btree (organisation_id, created_at DESC, id DESC);
 
 CREATE INDEX tool_templates_organisation_id_created_at_id_idx ON public.tool_templates USING btree (organisation_id, created_at DESC, id DESC);
+
+CREATE INDEX trunk_states_shared_idx ON public.trunk_states USING btree (shared) WHERE (shared IS NOT NULL);
 
 CREATE INDEX web_calls_expires_at_idx ON public.web_calls USING btree (expires_at);
 
@@ -922,6 +974,8 @@ CREATE TRIGGER count_none AFTER TRUNCATE ON public.calls FOR EACH STATEMENT EXEC
 CREATE TRIGGER count_removed AFTER DELETE ON public.calls REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls();
 
 CREATE TRIGGER tell_of_status AFTER UPDATE OF status ON public.calls FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.tell_of_status();
+
+CREATE TRIGGER tell_of_trunks AFTER INSERT OR DELETE OR UPDATE ON public.sip_trunks FOR EACH STATEMENT EXECUTE FUNCTION public.tell_of_trunks();
 
 ALTER TABLE ONLY public.analysis_templates
     ADD CONSTRAINT analysis_templates_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
@@ -989,6 +1043,9 @@ ALTER TABLE ONLY public.mcp_servers
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.organisations(id);
 
+ALTER TABLE ONLY public.outbound_requests
+    ADD CONSTRAINT outbound_requests_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.phone_numbers
     ADD CONSTRAINT phone_numbers_assistant_id_organisation_id_fkey FOREIGN KEY (assistant_id, organisation_id) REFERENCES public.assistants(id, organisation_id);
 
@@ -1006,6 +1063,9 @@ ALTER TABLE ONLY public.sip_trunks
 
 ALTER TABLE ONLY public.tool_templates
     ADD CONSTRAINT tool_templates_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trunk_states
+    ADD CONSTRAINT trunk_states_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.sip_trunks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.turns
     ADD CONSTRAINT turns_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
@@ -1066,6 +1126,8 @@ ALTER TABLE public.mcp_servers ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.organisations ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.outbound_requests ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY own_rows ON public.analysis_templates TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 
 CREATE POLICY own_rows ON public.api_keys TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
@@ -1116,11 +1178,19 @@ CREATE POLICY own_rows ON public.mcp_servers TO sovereign_tenant USING ((organis
 
 CREATE POLICY own_rows ON public.organisations TO sovereign_tenant USING ((id = public.current_organisation())) WITH CHECK ((id = public.current_organisation()));
 
+CREATE POLICY own_rows ON public.outbound_requests TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
+
 CREATE POLICY own_rows ON public.phone_numbers TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 
 CREATE POLICY own_rows ON public.sip_trunks TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 
 CREATE POLICY own_rows ON public.tool_templates TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
+
+CREATE POLICY own_rows ON public.trunk_states TO sovereign_tenant USING ((EXISTS ( SELECT
+   FROM public.sip_trunks
+  WHERE (sip_trunks.id = trunk_states.trunk_id)))) WITH CHECK ((EXISTS ( SELECT
+   FROM public.sip_trunks
+  WHERE (sip_trunks.id = trunk_states.trunk_id))));
 
 CREATE POLICY own_rows ON public.turns TO sovereign_tenant USING ((EXISTS ( SELECT
    FROM public.calls
@@ -1151,6 +1221,8 @@ ALTER TABLE public.phone_numbers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sip_trunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tool_templates ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.trunk_states ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.turns ENABLE ROW LEVEL SECURITY;
 

@@ -48,7 +48,7 @@ def trusted(settings: Settings, data: DataDir) -> Path:
     texts = []
     paths = ssl.get_default_verify_paths()
     for name in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
-        if name is not None and Path(name).is_file():
+        if name and Path(name).is_file():
             texts.append(Path(name).read_text())
             break
     own = settings.tls_ca_file

@@ -10,6 +10,7 @@ PREFIX = "trunk-"
 _ENDPOINT = re.compile(
     r"trunk-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-([1-9][0-9]?)"
 )
+_ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 # Nothing that splits a dial string or a header: no quotes, brackets, commas, semicolons or blanks.
 _SIP_URI = re.compile(
@@ -51,3 +52,11 @@ def dial_strings(trunk_id: str, addresses: Sequence[str], destination: str) -> t
     if _SIP_URI.fullmatch(destination):
         return tuple(f"PJSIP/{endpoint}/{destination}" for endpoint in endpoints)
     raise ValueError("is neither a number nor a SIP URI")
+
+
+def split_address(text: str) -> tuple[str, int | None]:
+    """Take `host` or `host:port` apart, IPv6 in brackets, as they are stored."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        return text, None
+    return match[1], None if match[2] is None else int(match[2])

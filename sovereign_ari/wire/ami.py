@@ -49,8 +49,12 @@ class Ami:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await writer.wait_closed()
 
-    async def ask(self, action: str) -> list[Message]:
+    async def ask(self, action: str, **fields: str) -> list[Message]:
         """Ask for a list; gives its entries.
+
+        Args:
+            action: Its name.
+            fields: Further headers; their values must not hold line breaks.
 
         Raises:
             AsteriskUnavailable: If the PBX cannot be reached.
@@ -61,7 +65,7 @@ class Ami:
             if self._streams is None:
                 await self._connect()
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._listed(action)
+                return await self._listed(action, fields)
         except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
             await self.close()
             raise AsteriskUnknown(f"manager: {action}: {type(error).__name__} {error}") from error
@@ -91,8 +95,8 @@ class Ami:
         if answer.get("Response") != "Success":
             raise AsteriskRefused(403, f"manager: {answer.get('Message', 'refused')}")
 
-    async def _listed(self, action: str) -> list[Message]:
-        await self._send({"Action": action})
+    async def _listed(self, action: str, fields: Message) -> list[Message]:
+        await self._send({"Action": action} | fields)
         answer = await self._next()
         if answer.get("Response") != "Success":
             if "no " in answer.get("Message", "").lower():  # "No Contacts found": an empty list
@@ -112,7 +116,10 @@ class Ami:
     async def _next(self) -> Message:
         assert self._streams is not None
         message: Message = {}
-        while line := (await self._streams[0].readuntil(b"\n")).decode(errors="replace").strip():
-            key, _, value = line.partition(":")
-            message[key] = value.strip()
-        return message
+        while True:
+            line = (await self._streams[0].readuntil(b"\n")).decode(errors="replace").strip()
+            if line:
+                key, _, value = line.partition(":")
+                message[key] = value.strip()
+            elif message:  # some answers end with two empty lines
+                return message

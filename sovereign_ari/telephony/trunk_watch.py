@@ -1,0 +1,162 @@
+"""Looks how the trunks fare: registrations, answers to OPTIONS, and channels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sovereign_ari.domain.trunk import endpoint_of, trunk_of
+from sovereign_ari.domain.trunk_objects import Trunk
+from sovereign_ari.domain.trunk_state import (
+    AddressState,
+    Attempt,
+    Registration,
+    TrunkState,
+    contact_of,
+    fault_of,
+    read_attempt,
+    registration_of,
+)
+from sovereign_ari.wire.ami import Ami
+from sovereign_ari.wire.ari_objects import AriObjects
+
+CONTACTS_EVERY_S = 5.0
+LOOKS_BACK_BYTES = 1 << 16
+_REGISTRATIONS = "PJSIPShowRegistrationsOutbound"
+
+Uris = tuple[str, str]
+
+
+class PbxLog:
+    """The end of the PBX's log, where it says why a registration failed.
+
+    Args:
+        path: Of the file; None when we may not read it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._read_to: int | None = None
+
+    def failures(self) -> list[Attempt]:
+        """Read what has come since the last time; the file may be rotated meanwhile."""
+        if self._path is None:
+            return []
+        try:
+            size = self._path.stat().st_size
+            if self._read_to is None:
+                self._read_to = max(0, size - LOOKS_BACK_BYTES)
+            begin = self._read_to if self._read_to <= size else 0
+            with self._path.open("rb") as file:
+                file.seek(begin)
+                text = file.read(LOOKS_BACK_BYTES)
+        except OSError:
+            return []
+        whole = text.rpartition(b"\n")[0]
+        self._read_to = begin + len(whole) + (1 if whole else 0)
+        lines = whole.decode(errors="replace").splitlines()
+        return [attempt for line in lines if (attempt := read_attempt(line))]
+
+
+@dataclass
+class _Seen:
+    """What was seen last of one PBX."""
+
+    failures: dict[Uris, Attempt] = field(default_factory=dict)
+    contacts: dict[str, AddressState] = field(default_factory=dict)
+    contacts_at_s: float = float("-inf")
+
+
+class TrunkWatch:
+    """What one PBX says of all trunks.
+
+    Args:
+        ami: Its manager interface; without, states stay unknown.
+        objects: Requests to its ARI.
+        log: Where it writes why a registration failed.
+    """
+
+    def __init__(self, ami: Ami | None, objects: AriObjects, log: PbxLog) -> None:
+        self._ami = ami
+        self._objects = objects
+        self._log = log
+        self._seen = _Seen()
+
+    async def look(self, trunks: Sequence[Trunk], now_s: float) -> dict[str, TrunkState]:
+        """Ask the PBX; contacts every few seconds only, for each is a question of its own.
+
+        Args:
+            trunks: All that were pushed.
+            now_s: Of a clock that does not jump.
+
+        Raises:
+            SovereignError: If the PBX does not answer.
+        """
+        if not trunks:
+            return {}
+        calls = await self._calls()
+        for failure in await asyncio.to_thread(self._log.failures):
+            self._seen.failures[failure.server_uri, failure.client_uri] = failure
+        statuses = await self._registrations() if any(t.registers for t in trunks) else {}
+        if self._ami is not None and self._is_due(trunks, now_s):
+            await self._contacts(self._ami, trunks)
+            self._seen.contacts_at_s = now_s
+        return {trunk.id: self._state(trunk, statuses, calls.get(trunk.id, 0)) for trunk in trunks}
+
+    def _is_due(self, trunks: Sequence[Trunk], now_s: float) -> bool:
+        """Whether it is time, or an address has not been heard of yet."""
+        if now_s - self._seen.contacts_at_s >= CONTACTS_EVERY_S:
+            return True
+        states = [self._seen.contacts.get(endpoint) for endpoint in _endpoints(trunks)]
+        return any(state is None or state.reachable is None for state in states)
+
+    async def _calls(self) -> dict[str, int]:
+        calls: dict[str, int] = {}
+        for endpoint, channels in (await self._objects.endpoints()).items():
+            if channels and (found := trunk_of(endpoint)):
+                calls[found[0]] = calls.get(found[0], 0) + channels
+        return calls
+
+    async def _registrations(self) -> dict[str, tuple[str, Uris]]:
+        if self._ami is None:
+            return {}
+        return {
+            event.get("ObjectName", ""): (
+                event.get("Status", ""),
+                (event.get("ServerUri", ""), event.get("ClientUri", "")),
+            )
+            for event in await self._ami.ask(_REGISTRATIONS)
+            if event.get("Event") == "OutboundRegistrationDetail"
+        }
+
+    async def _contacts(self, ami: Ami, trunks: Sequence[Trunk]) -> None:
+        contacts = {}
+        for endpoint, address in _endpoints(trunks).items():
+            events = await ami.ask("PJSIPShowEndpoint", Endpoint=endpoint)
+            contacts[endpoint] = contact_of(events, address)
+        self._seen.contacts = contacts
+
+    def _state(
+        self, trunk: Trunk, statuses: Mapping[str, tuple[str, Uris]], calls: int
+    ) -> TrunkState:
+        status, uris = statuses.get(trunk.name, (None, ("", "")))
+        last = self._seen.failures.get(uris)
+        registration = Registration.NONE
+        if trunk.registers:
+            registration = registration_of(status, last)
+        addresses = tuple(
+            self._seen.contacts.get(endpoint, AddressState(address))
+            for endpoint, address in _endpoints([trunk]).items()
+        )
+        return TrunkState(registration, addresses, fault_of(registration, last, addresses), calls)
+
+
+def _endpoints(trunks: Sequence[Trunk]) -> dict[str, str]:
+    """Name the endpoint of every address."""
+    return {
+        endpoint_of(trunk.id, place): f"{at.host}:{at.port}"
+        for trunk in trunks
+        for place, at in enumerate(trunk.places, 1)
+    }
