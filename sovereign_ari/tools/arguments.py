@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
-from jsonschema.validators import extend
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
+from sovereign_ari.bounded_schema import BoundedSchema, Undecided
 from sovereign_ari.conversation.tool_results import clean_value
 from sovereign_ari.tools.patterns import is_quick
 
@@ -22,12 +18,8 @@ MOST_VALUES = 1000
 DEEPEST = 20
 LONGEST_KEY_CHARS = 200
 LARGEST_SCHEMA_CHARS = 64 * 1024
-MOST_STEPS = 20_000  # keywords looked at for one set of arguments: about 0.1 s
 _MOST_FAULTS = 5
 _LONGEST_FAULT_CHARS = 200
-
-_Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
-_steps_left: ContextVar[list[int]] = ContextVar("_steps_left")
 
 
 class ArgumentsFault(Exception):
@@ -38,14 +30,10 @@ class SchemaFault(Exception):
     """A tool of a stranger has a schema that cannot be used: one sentence for the operator."""
 
 
-class _TooMuchWork(Exception):
-    pass
-
-
 class Arguments:
     """What one tool takes; made once for each call, used for each use.
 
-    What cannot be decided within `MOST_STEPS`, or needs a pattern that might take too long, is
+    What cannot be decided in bounded time, or needs a pattern that might take too long, is
     left to whoever gets the arguments.
 
     Args:
@@ -54,7 +42,7 @@ class Arguments:
 
     def __init__(self, schema: Mapping[str, Any] | None) -> None:
         self.schema: Mapping[str, Any] = {"type": "object", "properties": {}, **(schema or {})}
-        self._validator = _Bounded(_tamed(self.schema), registry=Registry())
+        self._validator = BoundedSchema(_tamed(self.schema), {"pattern": _pattern})
 
     def read(self, text: str) -> dict[str, Any]:
         """Parse and check what the model wrote.
@@ -68,14 +56,10 @@ class Arguments:
         return arguments
 
     def _faults(self, arguments: dict[str, Any]) -> list[str]:
-        token = _steps_left.set([MOST_STEPS])
         try:
-            errors = islice(self._validator.iter_errors(arguments), _MOST_FAULTS)
-            return [_in_words(error) for error in errors]
-        except (_TooMuchWork, RecursionError, re.error, Unresolvable):
+            return [_in_words(error) for error in self._validator.faults(arguments, _MOST_FAULTS)]
+        except Undecided:
             return []
-        finally:
-            _steps_left.reset(token)
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
@@ -155,17 +139,6 @@ def _in_words(error: ValidationError) -> str:
     return words if len(words) <= _LONGEST_FAULT_CHARS else f"{words[:_LONGEST_FAULT_CHARS]}..."
 
 
-def _counted(keyword: _Keyword) -> _Keyword:
-    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        left = _steps_left.get()
-        left[0] -= 1
-        if left[0] < 0:
-            raise _TooMuchWork
-        yield from keyword(validator, value, instance, schema) or ()
-
-    return check
-
-
 def _pattern(
     validator: Any, pattern: Any, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
@@ -173,12 +146,3 @@ def _pattern(
         return
     if not re.search(pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-_Bounded: Any = extend(
-    Draft202012Validator,
-    {
-        name: _counted(_pattern if name == "pattern" else keyword)
-        for name, keyword in Draft202012Validator.VALIDATORS.items()
-    },
-)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import extend
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from jsonschema import ValidationError
 
+from sovereign_ari.bounded_schema import BoundedSchema, Undecided
 from sovereign_ari.domain.schema import regex_fault
 
 LONGEST_TRANSCRIPT = 100_000
@@ -39,14 +35,7 @@ PARROT_SCRIPT: tuple[Mapping[str, str], ...] = (
 )
 """What the offline model says of a transcript."""
 
-MOST_STEPS = 20_000  # keywords looked at for one answer: less than half a second
 Messages = list[dict[str, str]]
-_Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
-_steps_left: ContextVar[list[int]] = ContextVar("_steps_left")
-
-
-class _TooMuchWork(Exception):
-    pass
 
 
 class Unfit(Exception):
@@ -135,39 +124,11 @@ def read_answer(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _faults(value: dict[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    # An empty registry: references to other documents would be fetched without one.
-    validator = _Bounded(_checkable(schema), registry=Registry())
-    token = _steps_left.set([MOST_STEPS])
-    found: list[str] = []
     try:
-        for error in validator.iter_errors(value):
-            found.append(_in_words(error))
-            if len(found) == MOST_FAULTS:
-                break
-    except (_TooMuchWork, SchemaError, Unresolvable, LookupError, RecursionError, re.error):
+        found = BoundedSchema(_checkable(schema)).faults(value, MOST_FAULTS)
+    except Undecided:
         return ["the schema cannot be checked"]
-    finally:
-        _steps_left.reset(token)
-    return found
-
-
-def _counted(keyword: _Keyword) -> _Keyword:
-    """Let a keyword be looked at only so often: a schema may ask for endless work."""
-
-    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        left = _steps_left.get()
-        left[0] -= 1
-        if left[0] < 0:
-            raise _TooMuchWork
-        yield from keyword(validator, value, instance, schema) or ()
-
-    return check
-
-
-_Bounded: Any = extend(
-    Draft202012Validator,
-    {name: _counted(keyword) for name, keyword in Draft202012Validator.VALIDATORS.items()},
-)
+    return [_in_words(error) for error in found]
 
 
 def _in_words(error: ValidationError) -> str:
