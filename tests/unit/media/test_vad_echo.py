@@ -63,6 +63,17 @@ def test_a_caller_who_interrupts_is_heard_at_once_over_an_echo(voice: str) -> No
     assert sum(one.voiced for one in spoken_over) > 0.6 * len(spoken_over)
 
 
+def test_an_echo_that_comes_behind_a_callers_words_is_not_speech() -> None:
+    sound, sent = agent()
+    line = sounds.echo(sound, 0.1, -20)
+    line[: 160 * 90] = 0
+    words = spoken("wait a moment please", "slt", -30)[: 160 * 75]
+    line[160 * 5 : 160 * 5 + len(words)] = words
+    judged = heard(line, sent)
+    assert sum(one.voiced for one in judged[:90]) > 30
+    assert sum(one.voiced for one in judged[90:]) <= 2
+
+
 @pytest.mark.parametrize("dbfs", [-16, -24, -32])
 def test_a_caller_on_a_line_without_echo_is_never_taken_for_one(dbfs: float) -> None:
     _, sent = agent()
