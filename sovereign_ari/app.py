@@ -68,7 +68,7 @@ from sovereign_ari.work.reports import reports_queue
 from sovereign_ari.work.usage import Counting
 from sovereign_ari.work.worker import work
 
-SWITCH_INTERVAL_S = 0.001  # how long the pacer's thread may wait for the interpreter
+SWITCH_INTERVAL_S = 0.0002  # how long the pacer's thread may wait for the interpreter
 JOURNAL_CLOSES_WITHIN_S = 5.0
 
 _log = logging.getLogger(__name__)
