@@ -97,6 +97,8 @@ class Assistant:
         shown: The whole configuration as webhooks show it, without secrets, with `metadata`.
         webhook_secret: Signs tool calls that go to a server of their own: the assistant's, else
             the account's.
+        voicemail_detection: Whether machines that answer calls of ours are recognised.
+        voicemail_message: What is said to a voicemail; None hangs up on it.
     """
 
     id: str
@@ -119,6 +121,8 @@ class Assistant:
     webhook: Webhook | None = None
     shown: Config = field(default_factory=dict, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    voicemail_detection: bool = False
+    voicemail_message: str | None = None
 
     def greeting(self, *, outbound: bool) -> str:
         """What it says first; empty lets the other side begin."""

@@ -54,6 +54,8 @@ def snapshot(
         webhook=webhook_of(fields, owner.account),
         webhook_secret=fields["webhook_secret"] or owner.account["account_secret"],
         shown={"id": assistant_id, **shown_config(fields, defaults)},
+        voicemail_detection=bool(fields["voicemail_detection"]),
+        voicemail_message=(fields["voicemail_message"] or "").strip() or None,
     )
 
 
