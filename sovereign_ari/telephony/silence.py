@@ -1,12 +1,12 @@
 """What the PBX does about silence: it hears whether a caller talks, and ends calls nobody minds.
 
 *Talk detection* runs on the caller's channel, where it counts packets: of a caller whose telephone
-stops to send any the PBX says that he still talks. So `domain.silence` must be told of packets too.
+stops to send any the PBX says that he still talks. So `domain.silence` is told of packets too.
 
 *The lease* is for the day on which we die. The PBX takes a call from us some seconds after we last
-said that it may go on; the first lease begins with the answer. It offers the caller to us again, and when nobody answers it keeps him for
-as long as silence may last, and hangs up. The same timer ends the longest call, so a lease never
-reaches beyond that.
+said that it may go on; the first lease begins with the answer. It offers the caller to us again,
+and when nobody answers it keeps him for as long as silence may last, and hangs up. The same timer
+ends the longest call, so a lease never reaches beyond that.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
 from sovereign_ari.domain.dialplan import (
     GLOBAL_ENDED,
     VARIABLE_ALONE_REASON,
