@@ -1,8 +1,7 @@
 """When the network is asked about callers: about all that speak at once, for that costs a quarter.
 
-A frame that completes a chunk waits for a beat, for the chunks of other calls; one after which
-fewer chunks come than would fill a batch is judged at once. A thread could do it while the event
-loop goes on, but the two then fight for the interpreter: at 50 calls that was slower.
+A frame that completes a chunk waits up to a beat for the chunks of other calls; where few come, it
+is judged at once. Its verdict is about its own sound, never a guess from the chunk before.
 """
 
 from __future__ import annotations
