@@ -80,6 +80,7 @@ def test_a_human_hears_the_greeting_at_once_and_is_answered() -> None:
 def test_a_voicemail_gets_the_message_behind_its_beep_and_nothing_else() -> None:
     async def voicemail(it: Scene) -> None:
         assert isinstance(it, Outbound)
+        await it.quiet(800)
         await it.speak(4000)
         await it.quiet(1000)
         assert not it.dialogue.control(Say("Anybody there?", end_after=False))
