@@ -1,4 +1,4 @@
-"""SIP trunks: the carriers that calls leave by."""
+"""SIP trunks: the carriers that calls leave and come by."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from db.table import Table, named
+from db.trunk_states import seen_trunks
 from sovereign_ari.errors import Conflict
 
 
@@ -19,6 +20,9 @@ class TrunkRecord:
         addresses: In the order of fail-over, each `host` or `host:port`; without a port it is
             5060, or 5061 when `transport` is `tls`. IPv6 stands in brackets.
         inbound_addresses: Hosts, addresses and networks that calls may come from.
+        register: Whether we register there; None leaves it to what else is known of the trunk.
+        inbound_auth: Whether callers must prove the account.
+        media_encryption: `none` or `sdes`; None leaves it to the transport.
     """
 
     id: str
@@ -30,6 +34,9 @@ class TrunkRecord:
     outbound_number: str | None
     transport: str
     auth_username: str | None
+    register: bool | None
+    inbound_auth: bool
+    media_encryption: str | None
     is_active: bool
     created_at: datetime
     updated_at: datetime
@@ -46,13 +53,14 @@ def bound_to(organisation_id: str, trunk_id: str) -> str:
 async def delete_trunk(
     connection: asyncpg.Connection, organisation_id: str, trunk_id: str
 ) -> None:
-    """Remove a trunk that no number uses.
+    """Remove a trunk that no number uses and no call goes over.
 
     Raises:
         NotFound: If the tenant has no such trunk.
-        Conflict: If numbers use it.
+        Conflict: If numbers use it, or calls do.
     """
     async with connection.transaction():
+        place = organisation_id, trunk_id
         # The lock makes a number that is being given this trunk wait, or us wait for it.
         trunk = await TRUNKS.get(connection, organisation_id, trunk_id, lock=True)
         rows = await connection.fetch(
@@ -63,7 +71,18 @@ async def delete_trunk(
         )
         if rows:
             raise Conflict(_in_use(trunk, [row["phone_number"] for row in rows]))
+        calls = sum(seen.calls for seen in await seen_trunks(connection, *place) if seen.fresh)
+        if calls:
+            raise Conflict(_busy(trunk, calls))
         await TRUNKS.delete(connection, organisation_id, trunk_id)
+
+
+def _busy(trunk: TrunkRecord, calls: int) -> str:
+    count = "1 call goes" if calls == 1 else f"{calls} calls go"
+    return (
+        f"{count} over the SIP trunk {trunk.name}; PATCH is_active: false takes no more,"
+        " and it can be deleted when they have ended"
+    )
 
 
 def _in_use(trunk: TrunkRecord, numbers: list[str]) -> str:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
+
+from api.bodies import refusal
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
-from api.resources.trunk_bodies import CreateTrunk, TrunkView, UpdateTrunk, read_trunk
-from db.sip_trunks import TRUNKS, bound_to
+from api.resources.trunk_accounts import Account
+from api.resources.trunk_bodies import CreateTrunk, UpdateTrunk, read_trunk
+from api.resources.trunk_views import TrunkView
+from db.sip_trunks import TRUNKS, TrunkRecord, bound_to
 from db.sip_trunks import delete_trunk as delete_row
+from db.trunk_states import SeenTrunk, seen_trunks
+from sovereign_ari.errors import Conflict
 
 ONE: dict[str, str] = {"envelope": "trunk", "older_envelope": "sip_trunk"}
+ACCOUNT = frozenset({"auth_username", "auth_password", "register", "inbound_auth"})
+TAKEN = "auth_username is taken: callers with inbound_auth are told apart by it; choose another"
 sip_trunks = Endpoints("SIP trunks")
 
 
@@ -22,43 +31,66 @@ def _seal(asked: Asked, trunk_id: str, values: dict[str, Any]) -> dict[str, Any]
     return {**values, "auth_password": asked.parts.vault.seal(password.encode(), place)}
 
 
+async def _write(asked: Asked, trunk_id: str, values: dict[str, Any]) -> TrunkRecord:
+    """Change a trunk that is locked, unless it cannot work then."""
+    place = asked.organisation_id, trunk_id
+    try:
+        made = await TRUNKS.update(asked.connection, *place, _seal(asked, trunk_id, values))
+    except asyncpg.UniqueViolationError:
+        raise Conflict(TAKEN) from None
+    sealed = await TRUNKS.sealed(asked.connection, *place, "auth_password")
+    account = Account(made.auth_username, sealed is not None, made.register, made.inbound_auth)
+    if lines := account.faults():
+        raise refusal(lines)
+    return made
+
+
 @sip_trunks.add("GET", "/sip-trunks", "List SIP trunks, newest first", envelope="trunks")
 async def list_sip_trunks(asked: Asked) -> list[TrunkView]:
-    """All of the organisation."""
+    """All of the organisation, with how they fare."""
     records = await TRUNKS.list(asked.connection, asked.organisation_id)
-    return [TrunkView.of(record) for record in records]
+    seen: dict[str, list[SeenTrunk]] = {}
+    for one in await seen_trunks(asked.connection, asked.organisation_id):
+        seen.setdefault(one.trunk_id, []).append(one)
+    return [TrunkView.of(record, seen.get(record.id, ())) for record in records]
 
 
-@sip_trunks.add("POST", "/sip-trunks", "Add a SIP trunk", **ONE, status=201)
+@sip_trunks.add("POST", "/sip-trunks", "Add a SIP trunk", **ONE, status=201, also=(409,))
 async def create_sip_trunk(asked: Asked, body: CreateTrunk) -> TrunkView:
-    """The address may be written in the way of any generation of clients."""
+    """It works on every node within two seconds.
+
+    The address may be written in the way of any generation of clients.
+    """
     values = read_trunk(body, None)
-    password = {"auth_password": values.pop("auth_password", None)}
+    account = {name: values.pop(name) for name in ACCOUNT & values.keys()}
     made = await TRUNKS.create(asked.connection, asked.organisation_id, values)
-    if password["auth_password"] is not None:  # it is sealed for the id, which exists only now
-        sealed = _seal(asked, made.id, password)
-        made = await TRUNKS.update(asked.connection, asked.organisation_id, made.id, sealed)
-    return TrunkView.of(made)
+    # A password is sealed for the id, which exists only now.
+    return TrunkView.of(await _write(asked, made.id, account))
 
 
 @sip_trunks.add("GET", "/sip-trunks/{trunk_id}", "Read a SIP trunk", **ONE)
 async def show_sip_trunk(asked: Asked, trunk_id: str) -> TrunkView:
-    """One of the organisation."""
-    return TrunkView.of(await TRUNKS.get(asked.connection, asked.organisation_id, trunk_id))
-
-
-@sip_trunks.add("PATCH", "/sip-trunks/{trunk_id}", "Change a SIP trunk", **ONE)
-async def update_sip_trunk(asked: Asked, trunk_id: str, body: UpdateTrunk) -> TrunkView:
-    """Only named fields change, from the next call on; null clears."""
-    stored = await TRUNKS.get(asked.connection, asked.organisation_id, trunk_id, lock=True)
-    values = _seal(asked, trunk_id, read_trunk(body, stored))
+    """One of the organisation, with how it fares."""
+    record = await TRUNKS.get(asked.connection, asked.organisation_id, trunk_id)
     return TrunkView.of(
-        await TRUNKS.update(asked.connection, asked.organisation_id, trunk_id, values)
+        record, await seen_trunks(asked.connection, asked.organisation_id, trunk_id)
     )
+
+
+@sip_trunks.add("PATCH", "/sip-trunks/{trunk_id}", "Change a SIP trunk", **ONE, also=(409,))
+async def update_sip_trunk(asked: Asked, trunk_id: str, body: UpdateTrunk) -> TrunkView:
+    """Only named fields change, on every node within two seconds; null clears.
+
+    Calls that go over it are left alone.
+    """
+    place = asked.organisation_id, trunk_id
+    stored = await TRUNKS.get(asked.connection, *place, lock=True)
+    made = await _write(asked, trunk_id, read_trunk(body, stored))
+    return TrunkView.of(made, await seen_trunks(asked.connection, *place))
 
 
 @sip_trunks.add("DELETE", "/sip-trunks/{trunk_id}", "Remove a SIP trunk", also=(409,))
 async def delete_sip_trunk(asked: Asked, trunk_id: str) -> Deleted:
-    """A trunk that numbers use stays: the answer names them."""
+    """A trunk that numbers use, or that calls go over, stays: the answer names them."""
     await delete_row(asked.connection, asked.organisation_id, trunk_id)
     return Deleted()

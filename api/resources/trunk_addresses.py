@@ -12,6 +12,8 @@ TRANSPORTS = ("udp", "tcp", "tls")
 LONGEST = 255
 DEFAULT_PORT = 5060  # RFC 3261 section 19.1.2
 DEFAULT_TLS_PORT = 5061
+WIDEST = {4: 16, 6: 32}
+"""Shortest prefix of a network that calls may come from, by the version of IP."""
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]")
 _SCHEME = re.compile(r"(?i)(sips?):|([a-z][a-z0-9+.-]*):(?=[^0-9])")
@@ -154,9 +156,14 @@ def parse_source(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ip_network(text))
+        network = ip_network(text)
     except ValueError:
         pass
+    else:
+        widest = WIDEST[network.version]
+        if network.prefixlen < widest:
+            raise ValueError(f"is wider than a /{widest}; no carrier calls from everywhere")
+        return str(network)
     try:
         meant = ip_network(text, strict=False)
     except ValueError:

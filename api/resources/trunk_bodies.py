@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,8 @@ from pydantic import (
 from pydantic.config import JsonDict, JsonValue
 
 from api.bodies import Body, refusal, without_defaults
-from api.kinds import E164, Timestamp, Uuid
+from api.kinds import E164
+from api.resources.trunk_accounts import Username
 from api.resources.trunk_addresses import (
     Transport,
     TrunkAddress,
@@ -25,7 +26,6 @@ from api.resources.trunk_addresses import (
     parse_host,
     parse_source,
 )
-from api.views import View
 from db.sip_trunks import TrunkRecord
 
 MOST_ADDRESSES = 16
@@ -103,14 +103,31 @@ class _Common(Body):
         default=5060, description="5060 when absent, 5061 for TLS."
     )
     transport: Transport = "udp"
-    auth_username: Plain | None = Field(default=None, description="`username` does too.")
+    auth_username: Username | None = Field(default=None, description="`username` does too.")
     auth_password: Plain | None = Field(
         default=None, description="Never shown again; `password` does too."
     )
     inbound_addresses: Annotated[list[Source], Field(max_length=64)] | None = Field(
         default=None, description="Where calls come from: hosts, addresses or networks."
     )
-    outbound_number: E164 | None = None
+    outbound_number: E164 | None = Field(
+        default=None, description="The number that calls are for which name only our account."
+    )
+    register_: bool | None = Field(
+        default=None,
+        alias="register",
+        description="Whether the PBX registers there. By default it does when there are"
+        " `auth_username` and `auth_password`, but no `inbound_addresses`.",
+    )
+    inbound_auth: bool = Field(
+        default=False,
+        description="Whether callers must prove `auth_username` and `auth_password`. Then they may"
+        " come from anywhere, or from `inbound_addresses` only.",
+    )
+    media_encryption: Literal["none", "sdes"] | None = Field(
+        default=None,
+        description="`sdes` is SRTP with keys in the SDP. By default that with TLS, else none.",
+    )
     is_active: bool = True
 
 
@@ -157,64 +174,6 @@ class UpdateTrunk(_Common):
     example: ClassVar[Mapping[str, Any]] = {"address": ["sip1.example.com", "sip2.example.com"]}
 
     name: Plain = ""
-
-
-class TrunkView(View):
-    """A trunk without its password, under the keys of every generation of clients."""
-
-    example: ClassVar[Mapping[str, Any]] = {
-        "id": "6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10",
-        "org_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
-        "name": "Main carrier",
-        "provider": "voipgrid",
-        "address": "sip.example.com:5061",
-        "outbound_address": "sip.example.com:5061",
-        "addresses": ["sip.example.com:5061"],
-        "host": "sip.example.com",
-        "port": 5061,
-        "transport": "tls",
-        "auth_username": "bakery",
-        "username": "bakery",
-        "inbound_addresses": ["in.example.com"],
-        "outbound_number": "+31201234567",
-        "is_active": True,
-        "created_at": "2026-03-17T09:30:00.000Z",
-        "updated_at": "2026-03-17T09:30:00.000Z",
-    }
-
-    id: Uuid
-    org_id: Uuid
-    name: str
-    provider: str | None
-    address: str
-    outbound_address: str
-    addresses: list[str]
-    host: str
-    port: int
-    transport: str
-    auth_username: str | None
-    username: str | None
-    inbound_addresses: list[str]
-    outbound_number: str | None
-    is_active: bool
-    created_at: Timestamp
-    updated_at: Timestamp
-
-    @classmethod
-    def of(cls, record: TrunkRecord) -> Self:
-        """Show a row; `addresses` with the port of each."""
-        hosts = [parse_address(address) for address in record.addresses]
-        ports = [host.port or default_port(record.transport) for host in hosts]
-        return cls.showing(
-            record,
-            org_id=record.organisation_id,
-            address=record.addresses[0],
-            outbound_address=record.addresses[0],
-            addresses=[f"{at.host}:{port}" for at, port in zip(hosts, ports, strict=True)],
-            host=hosts[0].host,
-            port=ports[0],
-            username=record.auth_username,
-        )
 
 
 def read_trunk(body: CreateTrunk | UpdateTrunk, stored: TrunkRecord | None) -> dict[str, Any]:

@@ -60,8 +60,10 @@ NUMBERS = Resource(
 TRUNKS = Resource(
     "trunk", "/sip-trunks", "trunk_id", "trunk", "trunks",
     (("id", "id"), ("name", "name"), ("address", "address"), ("transport", "transport"),
-     ("user", "auth_username"), ("active", "is_active")),
-    frozenset({"host", "port", "addresses", "outbound_address", "username"}),
+     ("user", "auth_username"), ("active", "is_active"), ("registration", "state.registration"),
+     ("reachable", "state.reachable"), ("ms", "state.latency_ms"), ("calls", "state.calls"),
+     ("last error", "state.last_error")),
+    frozenset({"host", "port", "addresses", "outbound_address", "username", "state"}),
 )  # fmt: skip
 
 

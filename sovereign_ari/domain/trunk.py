@@ -11,6 +11,7 @@ _ENDPOINT = re.compile(
     r"trunk-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-([1-9][0-9]?)"
 )
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?")
+_USERNAME = re.compile(r"[A-Za-z0-9_.!~*()+&=/@:-]{1,128}")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 # Nothing that splits a dial string or a header: no quotes, brackets, commas, semicolons or blanks.
 _SIP_URI = re.compile(
@@ -52,6 +53,11 @@ def dial_strings(trunk_id: str, addresses: Sequence[str], destination: str) -> t
     if _SIP_URI.fullmatch(destination):
         return tuple(f"PJSIP/{endpoint}/{destination}" for endpoint in endpoints)
     raise ValueError("is neither a number nor a SIP URI")
+
+
+def is_username(text: str) -> bool:
+    """Whether a name can stand in SIP headers and in the dialplan as it is."""
+    return _USERNAME.fullmatch(text) is not None
 
 
 def split_address(text: str) -> tuple[str, int | None]:

@@ -1,0 +1,274 @@
+"""A carrier for tests: a second Asterisk on another loopback address, with one account.
+
+It lets the account register, challenges the calls that come to it, and calls the product: as a
+registered account is called, by address, or with credentials. Its answers are chosen by the number
+that is dialled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shlex
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sovereign_ari.bundle.asterisk import BundledAsterisk, find_program
+from sovereign_ari.bundle.asterisk_config import PbxValues, SipTls
+from sovereign_ari.bundle.datadir import DataDir
+from sovereign_ari.bundle.ports import SIP, free_port
+from sovereign_ari.bundle.processes import Child
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+_CLI_TIMEOUT_S = 10.0
+_calls = itertools.count(1)
+
+ANSWERS = "+31100000200"
+"""Answers and plays back what it hears."""
+
+BUSY = "+31100000486"
+UNKNOWN = "+31100000404"
+UNAVAILABLE = "+31100000503"
+SILENT = "+31100000180"
+"""Rings for ever."""
+
+_PJSIP = """
+[global]
+type = global
+user_agent = A carrier
+endpoint_identifier_order = {order}
+
+[udp]
+type = transport
+protocol = udp
+bind = {host}:{port}
+
+[tcp]
+type = transport
+protocol = tcp
+bind = {host}:{port}
+{tls}
+[account](!)
+type = endpoint
+context = from-customer
+disallow = all
+allow = ulaw,alaw
+direct_media = no
+send_pai = yes
+media_encryption_optimistic = yes
+media_encryption = {srtp}
+
+[{username}](account)
+auth = {username}
+aors = {username}
+identify_by = username,auth_username
+
+[{username}]
+type = auth
+auth_type = digest
+username = {username}
+password = {password}
+
+[{username}]
+type = aor
+max_contacts = 4
+remove_existing = yes
+minimum_expiration = 30
+
+; The product, as a carrier that calls by address, or with the account's credentials
+[customer](account)
+aors = customer
+outbound_auth = {username}
+{identify}
+[customer]
+type = aor
+contact = sip:{product_host}:{product_port}{transport}
+"""
+_TLS = """
+[tls]
+type = transport
+protocol = tls
+bind = {host}:{port}
+cert_file = {cert}
+priv_key_file = {key}
+method = tlsv1_2
+"""
+_IDENTIFY = """
+[customer]
+type = identify
+endpoint = customer
+match = {product_host}
+"""
+_EXTENSIONS = f"""
+[from-customer]
+exten => {ANSWERS},1,Answer()
+ same => n,Wait(600)
+exten => {BUSY},1,Hangup(17)
+exten => {UNKNOWN},1,Hangup(1)
+exten => {UNAVAILABLE},1,Hangup(42)
+exten => {SILENT},1,Ringing()
+ same => n,Wait(600)
+[calling]
+exten => talk,1,Wait(600)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the customer was told.
+
+    Attributes:
+        known_by: How its calls are recognised: by what they claim and prove, or by their address.
+    """
+
+    username: str = "bakery"
+    password: str = "correct horse"
+    known_by: Literal["account", "address"] = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the carrier shows over TLS."""
+
+    cert: Path
+    key: Path
+
+
+class Carrier:
+    """One running carrier. Made by `running_carrier`."""
+
+    def __init__(
+        self,
+        pbx: BundledAsterisk,
+        product: tuple[str, int],
+        certificate: Certificate | None,
+        tls_port: int,
+    ) -> None:
+        self._pbx = pbx
+        self._product = product
+        self._certificate = certificate
+        self._child: Child | None = None
+        self.host = pbx.values.bind
+        self.port = pbx.values.sip_port
+        self.tls_port = tls_port
+        self.account = Account()
+
+    @property
+    def address(self) -> str:
+        """As `address` of a trunk."""
+        return f"{self.host}:{self.port}"
+
+    async def start(self) -> None:
+        """Run it, with the account as it is."""
+        self._pbx.configure()
+        self._write()
+        self._child = Child(self._pbx.command())
+        await self._child.start()
+        await self._pbx.wait_until_ready(START_TIMEOUT_S)
+
+    async def stop(self) -> None:
+        """End it; calls and registrations are gone."""
+        if self._child is not None:
+            await self._child.stop(STOP_TIMEOUT_S)
+            self._child = None
+
+    async def change(self, account: Account) -> None:
+        """Change the account; what is registered stays so until it registers again."""
+        self.account = account
+        self._write()
+        await self.console("module reload res_pjsip.so")
+
+    async def console(self, command: str) -> str:
+        """Run one command in its console."""
+        process = await asyncio.create_subprocess_exec(
+            *shlex.split(self._pbx.cli), "-x", command,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        async with asyncio.timeout(_CLI_TIMEOUT_S):
+            output, _ = await process.communicate()
+        return output.decode()
+
+    async def registered(self) -> bool:
+        """Whether the account has a contact."""
+        return "sip:" in await self.console(f"pjsip show aor {self.account.username}")
+
+    @asynccontextmanager
+    async def calling(
+        self, number: str | None = None, caller: str = "+31611111111"
+    ) -> AsyncIterator[None]:
+        """Call a number of the product by its address, or the registered account for None."""
+        target = f"PJSIP/{self.account.username}" if number is None else f"PJSIP/{number}@customer"
+        variable = f"talk-{next(_calls)}"
+        assert caller
+        await self.console(f"channel originate {target} extension talk@calling")
+        try:
+            yield
+        finally:
+            await self.console("channel request hangup all")
+            assert variable
+
+    def _write(self) -> None:
+        etc = self._pbx.folders.etc
+        host, port = self._product
+        by_address = self.account.known_by == "address"
+        values: Mapping[str, object] = {
+            "order": "username,ip,auth_username",
+            "host": self.host,
+            "port": self.port,
+            "srtp": "no" if self._certificate is None else "sdes",
+            "username": self.account.username,
+            "password": self.account.password,
+            "product_host": host,
+            "product_port": port,
+            "transport": "",
+            "identify": _IDENTIFY.format(product_host=host) if by_address else "",
+            "tls": "" if self._certificate is None else _TLS.format(
+                host=self.host, port=self.tls_port, cert=self._certificate.cert,
+                key=self._certificate.key,
+            ),
+        }  # fmt: skip
+        (etc / "pjsip.conf").write_text(_PJSIP.format(**values))
+        (etc / "extensions.conf").write_text(_EXTENSIONS)
+
+
+@asynccontextmanager
+async def running_carrier(
+    product: tuple[str, int], host: str = "127.0.0.2", certificate: Certificate | None = None
+) -> AsyncIterator[Carrier]:
+    """Run a carrier whose customer is the product at an address.
+
+    Args:
+        product: Where the product takes SIP.
+        host: Loopback address of the carrier.
+        certificate: For TLS, which it speaks only with one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="sovereign-carrier-"))
+    data = DataDir(folder)
+    values = PbxValues(
+        identity=data.identity(),
+        bind=host,
+        sip_port=free_port(host, SIP),
+        ari_port=free_port("127.0.0.1"),
+        ari_username="sovereign",
+        ari_password="secret-of-the-carrier",
+        softphone_password="unused",
+        apps=("sovereign",),
+        rtp_ports=(31000, 31499),
+    )
+    assert SipTls is not None
+    carrier = Carrier(
+        BundledAsterisk(data, find_program(), values), product, certificate, free_port(host)
+    )
+    try:
+        await carrier.start()
+        yield carrier
+    finally:
+        await carrier.stop()
+        data.unlock()
+        shutil.rmtree(folder)
