@@ -78,8 +78,11 @@ class Speech:
 
     @property
     def is_over(self) -> bool:
-        """Whether everything said so far has left."""
-        return self._mouth.queued_s <= 0
+        """Whether everything said so far has left.
+
+        Less than a frame stays until it is known that nothing follows: nobody misses it.
+        """
+        return self._mouth.queued_s < FRAME_S
 
     async def say(self, text: str) -> None:
         """Synthesise one piece behind what is queued; returns when its audio is all there.

@@ -1,0 +1,88 @@
+"""Callers who are put through to somebody else, with audio at both ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.support.fake_openai import Call as ToolCall
+from tests.support.reception import (
+    Reception,
+    hear_tones,
+    heard_since,
+    say_tones,
+)
+from tests.support.sip_human import Human
+from tests.support.tone_code import encode
+
+
+def model(*destinations: object) -> dict[str, object]:
+    tool = {"type": "transfer_call", "destinations": list(destinations)}
+    return {"provider": "openai", "model": "gpt-5.4", "tools": [tool]}
+
+
+def transferring(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Any:
+    """Transfer to the first destination when asked to, and say why it failed."""
+    last = messages[-1]
+    if last["role"] == "tool":
+        return last["content"].partition("failed: ")[2].split('"')[0] or "Odd"
+    if last["content"] == "put me through":
+        (tool,) = tools
+        destination = tool["function"]["parameters"]["properties"]["destination"]["enum"][0]
+        return [ToolCall("transfer_call", '{"destination": "%s"}' % destination)]
+    return f"You said: {last['content']}"
+
+
+async def steps(reception: Reception, record: dict[str, Any]) -> list[str]:
+    events = (await reception.timeline(record))["events"]
+    return [event["detail"]["step"] for event in events if event["kind"] == "transfer"]
+
+
+async def test_a_caller_and_a_human_hear_each_other_and_the_assistant_is_gone(
+    reception: Reception,
+) -> None:
+    async with await Human.open("127.0.0.1") as human:
+        human.answers_after_s = 1.5
+        desk = {"type": "sip", "number": human.uri, "description": "Desk", "message": "One moment"}
+        number = await reception.number(llm_config=model(desk))
+        reception.vendor.reply = transferring
+        async with reception.phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            spoken_s = await say_tones(call, "put me through")
+            await hear_tones(call, "One moment", spoken_s)
+            other = await human.called()
+            record = await reception.record(number)
+            assert (record["status"], record["end_reason"]) == ("transferred", "transferred")
+            assert await reception.platform.metric("sovereign_pacer_lines") == 0
+            since_s = other.answered_at_s
+            await call.say(encode("from the caller", 8000))
+            await other.say(encode("from the human", 8000))
+            await asyncio.sleep(0.2)
+            assert heard_since(call, since_s) == ["from the human"]
+            assert heard_since(other, since_s)[-1:] == ["from the caller"]  # type: ignore[arg-type]
+            assert "tester" in other.invite.header("From")
+            await other.hang_up()
+            assert (await call.ended(timeout_s=3)).by == "far end"
+    assert await steps(reception, record) == ["begun", "ringing", "answered", "joined"]
+
+
+async def test_the_assistant_goes_on_when_the_human_is_busy_and_says_why(
+    reception: Reception,
+) -> None:
+    async with await Human.open("127.0.0.1") as human:
+        human.refusal = (486, "Busy Here")
+        number = await reception.number(
+            llm_config=model({"type": "sip", "number": human.uri, "description": "Desk"})
+        )
+        reception.vendor.reply = transferring
+        async with reception.phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            spoken_s = await say_tones(call, "put me through")
+            await hear_tones(call, "busy (SIP 486, cause 17)", spoken_s)
+            spoken_s = await say_tones(call, "ok")
+            await hear_tones(call, "You said: ok", spoken_s)
+    record = await reception.record(number)
+    assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
+    assert await steps(reception, record) == ["begun", "failed"]

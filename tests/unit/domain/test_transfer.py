@@ -1,0 +1,153 @@
+"""Where calls may be transferred, and how they are dialled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sovereign_ari.domain.permission import OutboundPermission
+from sovereign_ari.domain.transfer import (
+    LONGEST_HEADER,
+    MOST_HOPS,
+    OUTWARDS,
+    TransferLine,
+    Unreachable,
+    dial,
+    header_value,
+    refer_to,
+)
+
+TRUNK = "0f6b3c5e-1111-4222-8333-444455556666"
+LINE = TransferLine(TRUNK, ("sip.example.com:5070", "203.0.113.9"))
+WITHOUT = TransferLine(None)
+OURS = TransferLine(None, is_ours=True)
+
+
+def test_a_number_goes_over_each_address_of_the_trunk() -> None:
+    assert dial("+31201234567", LINE, hops=0) == (
+        f"PJSIP/+31201234567@trunk-{TRUNK}-1",
+        f"PJSIP/+31201234567@trunk-{TRUNK}-2",
+    )
+
+
+def test_a_number_needs_a_trunk_and_a_sip_uri_does_not() -> None:
+    with pytest.raises(Unreachable, match="has no SIP trunk"):
+        dial("+31201234567", WITHOUT, hops=0)
+    uri = "sip:desk@pbx.example.org:5080"
+    assert dial(uri, WITHOUT, hops=0) == (f"PJSIP/{OUTWARDS}/{uri}",)
+
+
+def test_a_sip_uri_uses_the_trunk_only_when_it_names_its_host() -> None:
+    uri = "sip:desk@SIP.example.com"
+    assert dial(uri, LINE, hops=0)[0] == f"PJSIP/trunk-{TRUNK}-1/{uri}"
+    (other,) = dial("sip:desk@sip.example.org", LINE, hops=0)
+    assert other.startswith(f"PJSIP/{OUTWARDS}/")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sip:user:secret@example.com",
+        "sip:user@example.com?Replaces=1",
+        "sip:user@example.com;user=phone",
+        "sip:user@example.com:22",
+        "sip:user@example.com:70000",
+        "sip:user@example.com:0",
+        "sip:a,b@example.com",
+        "sip:a&b@example.com",
+        "sip:user@example.com\r\nX: y",
+        "sip:user@",
+        "sip:@example.com",
+        "tel:+31201234567",
+        "http://example.com",
+        "",
+        "1",
+        "1234567",
+        "+0123456789",
+        "call-me",
+        "PJSIP/1000@trunk",
+    ],
+)
+def test_what_is_no_plain_destination_is_refused(uri: str) -> None:
+    for line in (LINE, WITHOUT, OURS):
+        with pytest.raises(Unreachable):
+            dial(uri, replace(line, is_ours=False), hops=0)
+        with pytest.raises(Unreachable):
+            refer_to(uri, line)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.1.2.3", "[::1]", "169.254.169.254", "localhost", "pbx.internal"]
+)
+def test_our_own_network_is_only_reached_when_the_operator_allows_it(host: str) -> None:
+    uri = f"sip:desk@{host}"
+    with pytest.raises(Unreachable, match="not a public host"):
+        dial(uri, LINE, hops=0)
+    assert dial(uri, replace(LINE, may_reach=lambda _: True), hops=0)
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "+319001234567",
+        "sip:+319001234567@example.com",
+        "sip:00319001234567@example.com",
+        "sip:31900-123.4567@sip.example.com",
+    ],
+)
+def test_what_may_not_be_called_is_not_called_as_a_sip_uri_either(destination: str) -> None:
+    line = replace(LINE, permission=OutboundPermission(refused_prefixes=["+31900"]))
+    with pytest.raises(Unreachable, match="may not call numbers that begin with"):
+        dial(destination, line, hops=0)
+    with pytest.raises(Unreachable, match="may not call numbers that begin with"):
+        refer_to(destination, line)
+
+
+def test_a_number_hidden_behind_percent_signs_is_refused() -> None:
+    with pytest.raises(Unreachable, match="percent"):
+        dial("sip:%2B319001234567@example.com", LINE, hops=0)
+
+
+@pytest.mark.parametrize("destination", ["1000", "+31201234567"])
+def test_our_own_numbers_are_called_inside_and_never_for_ever(destination: str) -> None:
+    for hops in range(MOST_HOPS):
+        expected = (f"Local/{destination}@from-local/n",)
+        assert dial(destination, OURS, hops=hops) == expected
+    with pytest.raises(Unreachable, match=f"transferred {MOST_HOPS} times"):
+        dial(destination, OURS, hops=MOST_HOPS)
+
+
+def test_an_extension_that_is_not_ours_is_not_called() -> None:
+    with pytest.raises(Unreachable, match="no extension 4711"):
+        dial("4711", LINE, hops=0)
+    with pytest.raises(Unreachable, match="cannot call our extension"):
+        refer_to("4711", OURS)
+
+
+def test_a_header_holds_one_plain_line() -> None:
+    assert header_value("Ann\r\nX-Evil: 1\t\x00 ok") == "Ann X-Evil: 1 ok"
+    assert header_value('say "hi" ${EVAL(x)};q, <a>') == "say hi EVAL(x)q a"
+    assert header_value("caf\u00e9") == "caf?"
+
+
+@given(st.text())
+def test_no_header_can_be_broken_out_of(text: str) -> None:
+    value = header_value(text)
+    assert len(value) <= LONGEST_HEADER
+    assert value.isprintable()
+    assert value.isascii()
+    assert not set(value) & set('"\\;,<>${}[]')
+
+
+@given(st.text(max_size=80), st.integers(0, 5))
+def test_whatever_is_asked_for_a_dial_string_has_no_second_part(text: str, hops: int) -> None:
+    for destination in (text, f"sip:{text}@example.com", f"sip:a@{text}", f"+{text}"):
+        try:
+            found = dial(destination, LINE, hops=hops)
+        except Unreachable:
+            continue
+        for endpoint in found:
+            assert not set(endpoint) & set("\r\n\t ,&|<>\"'()^?")
