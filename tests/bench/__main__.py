@@ -22,6 +22,8 @@ NO_BENCHES = {
     "turns_figures",
     "turns_pbx",
     "turns_scene",
+    "voicemail_pbx",
+    "voicemail_scene",
 }
 
 
