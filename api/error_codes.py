@@ -145,6 +145,18 @@ CODES: dict[str, ErrorCode] = {
         "More than 100 requests with this key, or 10 commands to this call, within 60 seconds."
         " Wait for as long as `Retry-After` says; the request was not processed.",
     ),
+    "too_many_calls": ErrorCode(
+        429,
+        "rate_limit_error",
+        "The organisation has as many outgoing calls as it may have at one time. Nobody was"
+        " called; try again when one has ended.",
+    ),
+    "too_many_calls_per_second": ErrorCode(
+        429,
+        "rate_limit_error",
+        "The organisation began as many outgoing calls just now as it may. Nobody was called; wait"
+        " for as long as `Retry-After` says.",
+    ),
     "internal_error": ErrorCode(
         500, "api_error", "A mistake of ours. Nothing was changed; our log has the `X-Request-Id`."
     ),

@@ -127,8 +127,9 @@ def _known(error: Exception, request: web.Request) -> Problem | None:
             )
         case RateLimited():
             return Problem(
-                429, error.code, "rate_limit_error", str(error), retry_after_s=error.retry_after_s
-            )
+                429, error.reason, "rate_limit_error", str(error),
+                retry_after_s=error.retry_after_s,
+            )  # fmt: skip
         case Conflict():
             return Problem(409, "conflict", "conflict_error", str(error))
         case web.HTTPException():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -13,12 +14,13 @@ from db.journal import CHANGED, NOTIFY_ALL, storable
 from db.numbers import NUMBERS
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.permission import OutboundPermission
-from sovereign_ari.domain.records import CallStatus, EndReason
-from sovereign_ari.errors import Impossible
+from sovereign_ari.domain.records import CallStatus
+from sovereign_ari.errors import Impossible, RateLimited
 
-NOT_DIALLED = (
-    "the call was not dialled: no node of this installation makes outgoing calls in this release"
-)
+REQUESTS = "sovereign_outbound"
+"""The channel that wakes the controllers."""
+
+CONCURRENCY_LOCK = 0x4F757462  # any constant that nobody else uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class OutboundRequest:
         config: The call's own assistant, or what replaces fields of the stored one.
         first_message: In the place of the assistant's own.
         context: What the model is told of this call.
+        ring_s: How long it may ring, None for the platform's default.
+        withheld: Whether the called person is to see no number.
     """
 
     call_id: CallId
@@ -55,6 +59,8 @@ class OutboundRequest:
     config: Mapping[str, Any] | None = None
     first_message: str | None = None
     context: str | None = None
+    ring_s: float | None = None
+    withheld: bool = False
 
 
 async def permission_of(
@@ -123,25 +129,82 @@ def _fault(row: asyncpg.Record) -> str | None:
     return None
 
 
+async def take_place_to_call(
+    connection: asyncpg.Connection, organisation_id: str, permission: OutboundPermission
+) -> None:
+    """Count one more call, if the organisation may place one now.
+
+    Requests of one organisation wait for each other here until their transactions end, so that
+    any number of them at once cannot get past the limit.
+
+    Raises:
+        Impossible: If it may place none at all.
+        RateLimited: If it has too many live ones, or began too many just now.
+    """
+    if permission.concurrency == 0:
+        raise Impossible(
+            "destination: the organisation may not call anybody",
+            code="destination_not_allowed",
+            param="destination",
+        )
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock($1, hashtext($2))", CONCURRENCY_LOCK, organisation_id
+    )
+    live = await connection.fetchval(
+        """
+        SELECT count(*) FROM calls
+         WHERE organisation_id = $1 AND ended_at IS NULL AND direction = 'outbound'
+        """,
+        organisation_id,
+    )
+    if live >= permission.concurrency:
+        raise RateLimited(
+            f"the organisation has {live} outgoing calls, and may have {permission.concurrency}",
+            retry_after_s=1,
+            code="too_many_calls",
+        )
+    allowed, period_s = permission.window
+    row = await connection.fetchrow(
+        "SELECT granted, frees_at - clock_timestamp() AS wait FROM take_place($1, $2, $3)",
+        f"outbound:{organisation_id}",
+        allowed,
+        timedelta(seconds=period_s),
+    )
+    if not row["granted"]:
+        raise RateLimited(
+            "the organisation may begin"
+            f" {permission.calls_per_second:g} outgoing calls per second",
+            retry_after_s=max(1, math.ceil(row["wait"].total_seconds())),
+            code="too_many_calls_per_second",
+        )
+
+
 async def request_call(
     connection: asyncpg.Connection, organisation_id: str, request: OutboundRequest
 ) -> None:
-    """Hand a call to whoever dials.
-
-    Nobody does yet, and the row of the call says so at once: it has failed.
-    """
+    """Hand a call to the controllers, both when the transaction ends: one of them takes it."""
     await connection.fetch(
         f"""
         WITH changed AS (
-            INSERT INTO calls (id, organisation_id, created_at, updated_at, ended_at, direction,
-                               controller, caller, dialled, codec, number_id, assistant_id,
-                               assistant_name, status, end_reason, error)
-            VALUES ($1, $2, $3, $3, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9, $10, $11)
+            INSERT INTO calls (id, organisation_id, created_at, direction, controller, caller,
+                               dialled, codec, number_id, assistant_id, assistant_name, status)
+            VALUES ($1, $2, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9)
             {CHANGED}
         ) {NOTIFY_ALL}
         """,
         request.call_id, organisation_id, request.at, request.number.phone_number,
         request.destination, request.number.id, request.assistant_id,
-        storable(request.assistant_name), CallStatus.FAILED.value, EndReason.UNREACHABLE.value,
-        NOT_DIALLED,
+        storable(request.assistant_name), CallStatus.CONNECTING.value,
+    )  # fmt: skip
+    await connection.fetch(
+        """
+        WITH asked AS (
+            INSERT INTO outbound_requests (call_id, organisation_id, trunk_id, config,
+                                           first_message, context, ring_s, withheld)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING call_id
+        ) SELECT pg_notify($9, '') FROM asked
+        """,
+        request.call_id, organisation_id, request.number.trunk_id, storable(request.config),
+        storable(request.first_message), storable(request.context), request.ring_s,
+        request.withheld, REQUESTS,
     )  # fmt: skip

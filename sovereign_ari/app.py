@@ -23,6 +23,7 @@ from api.app import build_app
 from api.parts import Parts
 from db.commands import open_box
 from db.journal import write_entries
+from db.outbound_requests import open_requests
 from db.pool import UNAVAILABLE, close_pool, create_pool
 from sovereign_ari import __version__, garbage, log
 from sovereign_ari.call_providers import CallProviders, OwnKeys
@@ -32,6 +33,7 @@ from sovereign_ari.chat_model import RegistryChatModel
 from sovereign_ari.control.commands import serve_commands
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
+from sovereign_ari.control.placing import serve_requests
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.controller_gauges import watch_controller
 from sovereign_ari.conversation.terms import APOLOGY
@@ -124,6 +126,7 @@ async def run_controller(settings: Settings) -> None:
             tools=tools,
             requests=requests,
             transfer_lines=PooledTransferLines(pool, _policy(settings).allows),
+            ring_s=settings.ring_timeout_s,
         )
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)
@@ -137,6 +140,12 @@ async def run_controller(settings: Settings) -> None:
                 "loop-lag": measure_loop_lag(metrics.loop_lag_s.observe),
                 "commands": serve_commands(
                     lambda: open_box(pool, settings.ari_app), controller.control
+                ),
+                "outbound": serve_requests(
+                    lambda: open_requests(pool, settings.ari_app, default_blocks(settings)),
+                    lambda: controller.room if events.is_open else 0,
+                    controller.place,
+                    services.journal,
                 ),
                 "heartbeat": beat(pool, ari, settings.ari_app, controller.call_ids),
                 "trunks": trunks.run(),

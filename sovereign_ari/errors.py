@@ -96,13 +96,15 @@ class RateLimited(CallerError):
     Args:
         message: One sentence.
         retry_after_s: When to ask again.
+        code: Stable name of what there was too much of, when it has one of its own.
     """
 
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, retry_after_s: int, code: str | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = code or self.code
 
 
 class InvalidRequest(CallerError):

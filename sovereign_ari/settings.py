@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     price_per_minute: float = Field(default=0.0, ge=0, le=1000)
     prices: Annotated[dict[str, dict[Priced, Price]], NoDecode] = {}
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600)
+    ring_timeout_s: float = Field(default=45.0, ge=5, le=120)
     master_key_file: Path | None = None
     tool_filler_after_s: float = Field(default=2.5, ge=0.5, le=60)
     tool_filler_every_s: float = Field(default=6.0, ge=1, le=600)

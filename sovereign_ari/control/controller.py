@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
+from sovereign_ari.control.outbound_call import OutboundCall
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
 from sovereign_ari.domain.call import (
@@ -22,6 +23,7 @@ from sovereign_ari.domain.call import (
     Entered,
     Failed,
     HungUp,
+    Placed,
     Stopped,
     TimedOut,
 )
@@ -37,6 +39,7 @@ from sovereign_ari.domain.dialplan import (
     UNKNOWN_EXTENSION,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
+from sovereign_ari.domain.outbound import PlacedCall
 from sovereign_ari.errors import CallOverloaded, SovereignError
 from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.wire.ari_messages import (
@@ -52,6 +55,7 @@ from sovereign_ari.wire.ari_messages import (
     StasisStart,
 )
 
+CAPACITY = 100  # calls at one time
 TICK_S = 0.04
 STOP_WITHIN_S = 8.0
 SWEEP_S = 15.0
@@ -160,14 +164,14 @@ class Controller:
 
     async def _end_lost_calls(self) -> None:
         """End the calls that lost a leg without a word."""
-        calls = [(call, call.is_talking) for call in self.calls]
+        calls = [(call, call.has_line, call.is_talking) for call in self.calls]
         legs = [leg for call in self.calls for leg in call.legs.entered]
         channels = {channel.id for channel in await self._services.ari.channels()}
         for leg in legs:
             if leg.channel not in channels:
                 leg.lost()
-        for call, talking in calls:
-            if call.channel not in channels:
+        for call, has_line, talking in calls:
+            if has_line and call.channel not in channels:
                 self._tell(call, HungUp(GONE))
             elif talking and media_channel_of(call.id) not in channels:
                 self._tell(call, Failed(MEDIA_LOST))
@@ -294,9 +298,21 @@ class Controller:
             log.error("no socket for a call: %s", error)  # noqa: TRY400  # says all there is
             self._refuse(channel, CONGESTION)
             return
-        self._calls[new_id] = self._by_channel[channel] = call
-        self._start(self._supervise(call), f"call {new_id}")
-        self._tell(call, Entered())
+        self._begin(call, Entered())
+
+    @property
+    def room(self) -> int:
+        """How many more calls we may place now: callers of others find theirs anyway."""
+        return 0 if self._draining else max(0, CAPACITY - len(self._calls))
+
+    def place(self, placed: PlacedCall) -> None:
+        """Call somebody. Never waits."""
+        self._begin(OutboundCall(placed, self._services), Placed())
+
+    def _begin(self, call: LiveCall, event: CallEvent) -> None:
+        self._calls[call.id] = self._by_channel[call.channel] = call
+        self._start(self._supervise(call), f"call {call.id}")
+        self._tell(call, event)
 
     async def _supervise(self, call: LiveCall) -> None:
         """Run one call; its faults end it and nothing else."""
@@ -318,7 +334,9 @@ class Controller:
             log.exception("a call that failed could not be cleaned up")
 
     def _on_gone(self, channel: str, cause: int) -> None:
-        if call := self._by_channel.get(channel):
+        if (call := self._by_channel.get(channel)) and not call.has_line:
+            return  # of the address that was tried before
+        if call:
             agreed = call.transfers.left() if call.transfers is not None else None
             self._tell(call, agreed or HungUp(cause))
             return

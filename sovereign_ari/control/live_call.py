@@ -17,8 +17,8 @@ from sovereign_ari.control.runner import CallRunner
 from sovereign_ari.control.transfers import CallersSide, CallTransfers
 from sovereign_ari.conversation.deaf import Deaf
 from sovereign_ari.conversation.dialogue import Dialogue
-from sovereign_ari.conversation.terms import Ending, Reporting
-from sovereign_ari.domain.agent import Route
+from sovereign_ari.conversation.terms import Ending, Providers, Reporting
+from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.call import (
     CallEvent,
     CallState,
@@ -39,9 +39,9 @@ from sovereign_ari.domain.dialplan import (
     ANSWER_EXTENSION,
     ARGUMENT_MEDIA,
 )
-from sovereign_ari.domain.ids import CallId, bridge_of, media_channel_of
+from sovereign_ari.domain.ids import CallId, bridge_of, direction_of, media_channel_of
 from sovereign_ari.domain.records import CallStatus, EndReason
-from sovereign_ari.errors import AsteriskUnknown, OutgoingFailed
+from sovereign_ari.errors import AsteriskUnknown, IllegalTransition, OutgoingFailed
 from sovereign_ari.media.pcm import BY_CODEC
 from sovereign_ari.telephony.legs import Legs
 from sovereign_ari.wire.media_leg import MediaLeg
@@ -54,7 +54,9 @@ log = logging.getLogger(__name__)
 
 
 class LiveCall:
-    """An inbound call, from its first ring until Asterisk holds nothing of it.
+    """A call, from its first ring until Asterisk holds nothing of it.
+
+    This one came in; `control.outbound_call` has another beginning.
 
     Args:
         call_id: Its id.
@@ -94,6 +96,11 @@ class LiveCall:
     def is_talking(self) -> bool:
         """Whether the caller is connected to the assistant."""
         return self.runner.state is CallState.TALKING
+
+    @property
+    def has_line(self) -> bool:
+        """Whether Asterisk must have `channel`, unless it is gone."""
+        return True
 
     def tick(self, now_s: float) -> None:
         """Let time pass; to be called a few times a second."""
@@ -149,6 +156,8 @@ class LiveCall:
                 await self._release(caller_left=gone)
             case Command.CLOSE_RECORD:
                 await self._close_record()
+            case Command.DIAL | Command.NOTE_RINGING:
+                raise IllegalTransition(f"{command.value} in a call that came in")
 
     async def _find_route(self) -> None:
         self._route = await self._services.directory.find_route(self._dialled)
@@ -191,32 +200,18 @@ class LiveCall:
         providers = self._services.providers.for_assistant(assistant, self._audio, self.note)
         if self._route.rejection is not None:
             providers = replace(providers, stt=Deaf())
-        self._dialogue = Dialogue(
-            self.id,
-            assistant,
-            replace(providers, tools=self._tools),
-            self._leg,
-            self._audio,
-            Reporting(
-                turn=self._services.journal.post,
-                note=self.note,
-                clock=self._services.clock,
-                wall_clock=self._services.wall_clock,
-            ),
-        )
+        self._dialogue = self._make_dialogue(assistant, replace(providers, tools=self._tools))
         transfers.dialogue = self._dialogue
+        outbound = direction_of(self.id) == "outbound"
         self._talking = asyncio.create_task(
-            self._dialogue.run(outbound=False), name=f"talk {self.id}"
+            self._dialogue.run(outbound=outbound), name=f"talk {self.id}"
         )
         self._talking.add_done_callback(self._talked)
         entropy = self._services.entropy()
         self._services.rooms.furnish(self._leg, assistant.background, entropy)
-        told = self.line.answering(self._services, self.id, self.channel, assistant)
-        unready, _, _, _, self._peer, _ = await all_done(
+        unready, _, self._peer, _ = await all_done(
             self._open_tools(self._tools),
-            self._ring(),
-            ari.set_variables(self.channel, told),
-            ari.watch_channel(self.channel),
+            self._prepare_line(assistant),
             ari.open_external_media(
                 media, to=self._leg.local, audio=self._audio, argument=ARGUMENT_MEDIA
             ),
@@ -232,6 +227,21 @@ class LiveCall:
         except TimeoutError:
             raise AsteriskUnknown("the media leg did not enter our application") from None
         self.runner.post(MediaOpened())
+
+    def _make_dialogue(self, assistant: Assistant, providers: Providers) -> Dialogue:
+        return Dialogue(self.id, assistant, providers, self._leg, self._audio, self._reporting())
+
+    def _reporting(self) -> Reporting:
+        services = self._services
+        return Reporting(services.journal.post, self.note, services.clock, services.wall_clock)
+
+    async def _prepare_line(self, assistant: Assistant) -> None:
+        """Let it ring, and tell the PBX what it must know of the caller's channel."""
+        ari = self._services.ari
+        told = self.line.answering(self._services, self.id, self.channel, assistant)
+        await all_done(
+            self._ring(), ari.set_variables(self.channel, told), ari.watch_channel(self.channel)
+        )
 
     def _open_transfers(self, route: Route) -> CallTransfers:
         side = CallersSide(

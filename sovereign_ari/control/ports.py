@@ -13,6 +13,7 @@ from sovereign_ari.conversation.tools import NoTools, ToolBox
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.assistant_request import Resolution
 from sovereign_ari.domain.control import CommandOutcome, TakenCommand
+from sovereign_ari.domain.outbound import PlacedCall
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.domain.transfer import TransferLine
 from sovereign_ari.domain.webhook import Subject
@@ -153,6 +154,17 @@ class CommandBox(Protocol):
         """
 
 
+class RequestBox(Protocol):
+    """Calls that clients ask this or another controller to place."""
+
+    async def take(self, room: Callable[[], int]) -> Sequence[PlacedCall]:
+        """Wait for some and take them, no more at once than `room` tells.
+
+        Raises:
+            DatabaseUnavailable: If none can be heard of for now.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class CallServices:
     """Everything that live calls share.
@@ -172,6 +184,7 @@ class CallServices:
         rooms: What is heard behind their assistants.
         requests: Asks integrators about them.
         transfer_lines: Knows what they may be transferred over.
+        ring_s: How long those that we place may ring.
     """
 
     app: str
@@ -188,3 +201,4 @@ class CallServices:
     rooms: Rooms = field(default_factory=Rooms)
     requests: AssistantRequests = field(default_factory=NobodyAsked)
     transfer_lines: TransferLines = field(default_factory=NoTransferLines)
+    ring_s: float = 45.0

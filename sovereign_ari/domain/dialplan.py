@@ -74,6 +74,10 @@ VARIABLE_TALK: Final = "SOVEREIGN_TALK"
 """Set by us before `ANSWER_CONTEXT` when the caller's silence matters: the milliseconds and the
 level of TALK_DETECT."""
 
+VARIABLE_APP: Final = "SOVEREIGN_APP"
+"""The application that the dialplan gives a channel back to: it sets it itself for a call that
+comes in, and we set it for one that we place."""
+
 VARIABLE_CALL: Final = "SOVEREIGN_CALL"
 """Set by us on the caller's channel: the call id, which ARI shows with the channel."""
 

@@ -28,6 +28,12 @@ class OutboundPermission:
     concurrency: int = 20
     calls_per_second: float = 5.0
 
+    @property
+    def window(self) -> tuple[int, float]:
+        """The rate as so many calls in any period of so many seconds."""
+        allowed = max(1, int(self.calls_per_second))
+        return allowed, allowed / self.calls_per_second
+
     def fault(self, number: str) -> str | None:
         """Say why a number in E.164 may not be called; None when it may.
 

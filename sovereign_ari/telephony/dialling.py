@@ -74,7 +74,7 @@ class Dialled:
         caller_id: Whom the called person sees.
         timeout_s: How long it may ring, over all addresses.
         variables: Further channel variables, e.g. `PJSIP_HEADER(add,X-Call)`.
-        audio: The one codec to offer; None for all that the trunk allows.
+        audio: The codec to offer first, of those that the trunk allows.
     """
 
     name: str

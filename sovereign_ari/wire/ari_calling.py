@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.media.pcm import BY_CODEC, AudioFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Outgoing:
         channel: Its id.
         endpoint: Whom it is for, e.g. `PJSIP/+31201234567@trunk-...-1`.
         argument: Its first Stasis argument.
-        audio: The one codec that it offers; None for all of its endpoint.
+        audio: The codec that it offers first; all of ours that the endpoint allows follow.
         variables: Channel variables and dialplan functions, set before it is dialled.
     """
 
@@ -36,14 +36,15 @@ class CallingRequests:
 
     async def create_channel(self, outgoing: Outgoing) -> None:
         """Make a channel in our application. Nothing leaves the PBX yet."""
+        first = () if outgoing.audio is None else (outgoing.audio.encoding.value,)
         query = {
             "channelId": outgoing.channel,
             "endpoint": outgoing.endpoint,
             "app": self._app,
             "appArgs": outgoing.argument,
+            # Without any, Asterisk asks the endpoint for linear audio, and offers just that.
+            "formats": ",".join(dict.fromkeys((*first, *BY_CODEC))),
         }
-        if outgoing.audio is not None:
-            query["formats"] = outgoing.audio.encoding.value
         await self._ask("POST", "channels/create", query, {"variables": dict(outgoing.variables)})
 
     async def dial_channel(self, channel: str, ring_s: int) -> None:

@@ -1,9 +1,9 @@
 """The worker: jobs that no call waits for, done once whatever number of workers runs.
 
-A pass closes the calls of controllers that died, settles the counts of calls, forgets what is out
-of use (rate windows, answers kept for repeated requests, tickets of browsers) and erases what
-organisations no longer keep. The worker that holds the advisory lock does them; the others stand
-by and take over when it ends.
+A pass closes the calls of controllers that died and those that no controller would place, settles
+the counts of calls, forgets what is out of use (rate windows, answers kept for repeated requests,
+tickets of browsers) and erases what organisations no longer keep. The worker that holds the
+advisory lock does them; the others stand by and take over when it ends.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from db.call_counts import SETTLED_AT_ONCE, settle
 from db.controllers import close_orphans
 from db.idempotency import purge
 from db.keys import purge_windows
+from db.outbound_requests import close_untaken
 from db.pool import UNAVAILABLE
 from db.retention import purge_tickets
 from sovereign_ari.work.retention import erase_expired
@@ -81,6 +82,8 @@ async def _do_pass(
     for _ in range(SETTLINGS):
         if stop.is_set() or await settle(connection) < SETTLED_AT_ONCE:
             break
+    for call_id in await close_untaken(connection):
+        logger.warning("no controller took a call to be placed", extra={"call_id": call_id})
     await purge_windows(connection, RATE_PERIOD)
     await purge(connection)
     await purge_tickets(connection)

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from db.keys import create_key
-from db.outbound import NOT_DIALLED, permission_of
+from db.outbound import permission_of
 from sovereign_ari.domain.ids import is_call_id
 from sovereign_ari.domain.permission import OutboundPermission
 from tests.support.api import Api, running_api
@@ -74,7 +74,7 @@ async def refused(api: Api, body: Mapping[str, Any]) -> tuple[int, str, str]:
     return status, error["code"], "; ".join(answer.get("details", [error["message"]]))
 
 
-async def test_a_call_is_recorded_and_tells_that_nobody_dials(
+async def test_a_call_is_recorded_before_anybody_dials(
     api: Api, assistant_id: str, number_id: str
 ) -> None:
     body = {"destination": THEM, "assistant_id": assistant_id, "number_id": number_id}
@@ -92,9 +92,9 @@ async def test_a_call_is_recorded_and_tells_that_nobody_dials(
     assert is_call_id(call_id)
     assert call_id.startswith("call-outbound-")
     _, call = await api.ask("GET", f"/api/v1/calls/{call_id}")
-    assert call["ended_at"] == call["created_at"] == call["updated_at"]
+    assert call["ended_at"] is None
     expected = {
-        "status": "failed", "end_reason": "unreachable", "error": NOT_DIALLED,
+        "status": "connecting", "end_reason": None, "error": None,
         "direction": "outbound", "caller_phone": THEM, "assistant_phone": OURS,
         "agent_phone": OURS, "assistant_id": assistant_id, "agent_id": assistant_id,
         "assistant_name": "Reception", "agent_name": "Reception", "number_id": number_id,
@@ -305,6 +305,51 @@ async def test_the_permission_of_an_organisation_is_its_own(api: Api) -> None:
         assert await permission_of(connection, theirs.organisation_id) == OutboundPermission(
             ["+31", "+32"], ["+3190"], 3, 0.5
         )
+
+
+async def test_an_organisation_has_only_so_many_calls_however_many_it_asks_for_at_once(
+    api: Api, assistant_id: str, number_id: str
+) -> None:
+    await api.pool.execute(
+        "UPDATE organisations SET outbound_concurrency = 7, outbound_calls_per_second = 1000"
+    )
+    body = {"destination": THEM, "assistant_id": assistant_id}
+    answers = await asyncio.gather(*(api.ask("POST", PATH, body) for _ in range(50)))
+    assert sorted(status for status, _ in answers) == [201] * 7 + [429] * 43
+    refusals = [answer for status, answer in answers if status == 429]
+    assert {answer["error"]["code"] for answer in refusals} == {"too_many_calls"}
+    assert {answer["retry_after"] for answer in refusals} == {1}
+    assert len(await calls(api)) == 7
+    await api.pool.execute(
+        "UPDATE calls SET status = 'failed', end_reason = 'busy', ended_at = now()"
+        " WHERE id = (SELECT min(id) FROM calls)"
+    )
+    assert (await api.ask("POST", PATH, body))[0] == 201
+    assert (await api.ask("POST", PATH, body))[0] == 429
+
+
+async def test_an_organisation_begins_only_so_many_calls_per_second(
+    api: Api, assistant_id: str, number_id: str
+) -> None:
+    await api.pool.execute("UPDATE organisations SET outbound_calls_per_second = 0.02")
+    body = {"destination": THEM, "assistant_id": assistant_id}
+    assert (await api.ask("POST", PATH, body))[0] == 201
+    status, answer = await api.ask("POST", PATH, body)
+    assert (status, answer["error"]["code"]) == (429, "too_many_calls_per_second")
+    assert 40 <= answer["retry_after"] <= 50
+    assert len(await calls(api)) == 1
+
+
+async def test_an_organisation_that_may_have_no_call_is_told_so(
+    api: Api, assistant_id: str, number_id: str
+) -> None:
+    await api.pool.execute("UPDATE organisations SET outbound_concurrency = 0")
+    body = {"destination": THEM, "assistant_id": assistant_id}
+    assert await refused(api, body) == (
+        422,
+        "destination_not_allowed",
+        "destination: the organisation may not call anybody",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,176 @@
+"""Calls that were asked for: exactly one controller takes each, and none is lost without a word.
+
+Whoever takes a call removes its request and writes its own name into the row of the call, in one
+statement. From then on the call is closed as every call whose controller dies is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import asyncpg
+
+from db.journal import CHANGED, NOTIFY_ALL
+from db.listening import FAULTS, listening
+from db.outbound import REQUESTS
+from sovereign_ari.domain.agent import Config, Route
+from sovereign_ari.domain.assistant_request import FIELDS
+from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.outbound import PlacedCall, Wishes, calling_assistant
+from sovereign_ari.domain.owner import Owner
+from sovereign_ari.domain.records import CallStatus, EndReason
+from sovereign_ari.errors import DatabaseUnavailable
+
+TAKEN_WITHIN = timedelta(seconds=5)
+LOOK_AGAIN_S = 1.0
+AT_ONCE = 5  # so that controllers with room share what comes at once
+NOT_TAKEN = "the call was not dialled: no controller had room for it within 5 s"
+
+_TAKE = f"""
+WITH wanted AS (
+    SELECT call_id FROM outbound_requests WHERE created_at > clock_timestamp() - $2::interval
+     ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED
+), taken AS (
+    DELETE FROM outbound_requests AS r USING wanted AS w WHERE r.call_id = w.call_id
+    RETURNING r.*
+), owned AS (
+    UPDATE calls AS c SET controller = $1, updated_at = now()
+      FROM taken AS t WHERE c.id = t.call_id AND c.ended_at IS NULL
+    RETURNING c.id, c.created_at, c.dialled, c.caller, c.number_id, c.assistant_id,
+              c.organisation_id
+)
+SELECT c.id, c.created_at, c.dialled, c.caller, c.number_id::text, c.organisation_id::text,
+       t.config, t.first_message, t.context, t.ring_s, t.withheld, t.trunk_id::text,
+       n.name AS number_name, coalesce(trunk.addresses, '{{}}') AS addresses,
+       trunk.outbound_number, c.assistant_id::text, a.id IS NOT NULL AS is_stored,
+       {", ".join(f"a.{name}" for name in FIELDS)},
+       owner.webhook_url AS account_url, owner.webhook_secret AS account_secret,
+       owner.webhook_events AS account_events,
+       ARRAY(SELECT (provider, secret) FROM byok_keys
+              WHERE organisation_id = c.organisation_id) AS sealed_keys
+  FROM owned AS c
+  JOIN taken AS t ON t.call_id = c.id
+  JOIN organisations AS owner ON owner.id = c.organisation_id
+  LEFT JOIN phone_numbers AS n ON n.id = c.number_id
+  LEFT JOIN assistants AS a ON a.id = c.assistant_id AND a.organisation_id = c.organisation_id
+  LEFT JOIN sip_trunks AS trunk
+    ON trunk.id = t.trunk_id AND trunk.organisation_id = c.organisation_id AND trunk.is_active
+ ORDER BY t.created_at
+"""
+
+
+class RequestBox:
+    """The calls that a controller may take, as they are asked for. Made by `open_requests`."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        controller: str,
+        defaults: Mapping[str, Config],
+        wake: asyncio.Event,
+    ) -> None:
+        self._connection = connection
+        self._controller = controller
+        self._defaults = defaults
+        self._wake = wake
+
+    async def take(self, room: Callable[[], int]) -> list[PlacedCall]:
+        """Wait for calls and take them, no more at once than `room` tells.
+
+        Those that nobody took in time are closed on the way.
+
+        Raises:
+            DatabaseUnavailable: If the connection is lost.
+        """
+        try:
+            while True:
+                self._wake.clear()
+                if (limit := min(AT_ONCE, room())) > 0:
+                    rows = await self._connection.fetch(
+                        _TAKE, self._controller, TAKEN_WITHIN, limit
+                    )
+                    if rows:
+                        return [_placed(row, self._defaults) for row in rows]
+                await close_untaken(self._connection)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await self._wake.wait()
+        except FAULTS as error:
+            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+async def close_untaken(connection: asyncpg.Connection) -> list[str]:
+    """Close the calls that no controller took in time, and return their ids."""
+    rows = await connection.fetch(
+        f"""
+        WITH given_up AS (
+            DELETE FROM outbound_requests WHERE created_at < clock_timestamp() - $1::interval
+            RETURNING call_id
+        ), changed AS (
+            UPDATE calls AS c
+               SET ended_at = now(), status = $2, end_reason = $3, error = $4, updated_at = now()
+              FROM given_up AS g WHERE c.id = g.call_id AND c.ended_at IS NULL
+            {CHANGED}
+        ) {NOTIFY_ALL}
+        """,
+        TAKEN_WITHIN,
+        CallStatus.FAILED.value,
+        EndReason.UNREACHABLE.value,
+        NOT_TAKEN,
+    )
+    return [row["id"] for row in rows]
+
+
+def _placed(row: asyncpg.Record, defaults: Mapping[str, Config]) -> PlacedCall:
+    owner = Owner(
+        organisation_id=row["organisation_id"],
+        account={name: row[name] for name in ("account_url", "account_secret", "account_events")},
+        sealed_keys=dict(row["sealed_keys"]),
+    )
+    saved = {name: row[name] for name in FIELDS} if row["is_stored"] else None
+    assistant = refusal = None
+    if saved is None and row["assistant_id"] is not None:
+        refusal = "the assistant of the call was deleted"
+    else:
+        wishes = Wishes(row["config"], row["first_message"], row["context"])
+        assistant = calling_assistant(row["assistant_id"], saved, wishes, owner, defaults)
+    return PlacedCall(
+        call_id=CallId(row["id"]),
+        at=row["created_at"],
+        destination=row["dialled"],
+        number=row["caller"],
+        shown=row["outbound_number"] or row["caller"],
+        withheld=row["withheld"],
+        route=Route(
+            organisation_id=owner.organisation_id,
+            number_id=row["number_id"],
+            assistant=assistant,
+            refusal=refusal,
+            number_name=row["number_name"],
+            owner=owner,
+            saved=saved,
+        ),
+        trunk_id=row["trunk_id"],
+        addresses=tuple(row["addresses"]),
+        ring_s=row["ring_s"],
+    )
+
+
+@asynccontextmanager
+async def open_requests(
+    pool: asyncpg.Pool, controller: str, defaults: Mapping[str, Config]
+) -> AsyncIterator[RequestBox]:
+    """Listen for calls that are asked for, those that were missed included.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    wake = asyncio.Event()
+    try:
+        async with listening(pool, REQUESTS, lambda _: wake.set()) as connection:
+            yield RequestBox(connection, controller, defaults, wake)
+    except FAULTS as error:
+        raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

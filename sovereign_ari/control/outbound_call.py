@@ -1,0 +1,138 @@
+"""A call that we place: it rings at somebody's, and from the answer on is like any other.
+
+Everything that talking needs is made ready before anybody is rung up, so that the greeting is on
+its way when the answer comes. Who is called meanwhile is a leg of the call; with the answer that
+leg becomes the call's own channel, and the dialplan minds it as it minds every answered one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from sovereign_ari.control.call_record import Invitation
+from sovereign_ari.control.live_call import LiveCall
+from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.requests import all_done
+from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.call import (
+    CallEvent,
+    Command,
+    Failed,
+    HungUp,
+    PickedUp,
+    Rang,
+    Unanswered,
+)
+from sovereign_ari.domain.dialplan import VARIABLE_APP
+from sovereign_ari.domain.ids import leg_of
+from sovereign_ari.domain.outbound import PlacedCall
+from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.trunk import dial_strings
+from sovereign_ari.errors import SovereignError
+from sovereign_ari.telephony.dialling import (
+    CallerId,
+    Dialled,
+    Dialler,
+    DialResult,
+    Progress,
+)
+from sovereign_ari.telephony.legs import Leg
+
+LINE = "line"
+CODEC = "ulaw"
+"""Between the PBX and us. Which codec the trunk takes is known too late to be the same always."""
+
+GONE_BEFORE_SPEECH = 16
+
+log = logging.getLogger(__name__)
+
+
+class OutboundCall(LiveCall):
+    """See `LiveCall`.
+
+    Args:
+        placed: Whom to call, and who talks.
+        services: What all calls share.
+    """
+
+    def __init__(self, placed: PlacedCall, services: CallServices) -> None:
+        line = leg_of(placed.call_id, LINE)
+        invitation = Invitation(line, placed.number, CODEC, placed.destination)
+        super().__init__(placed.call_id, invitation, services)
+        self._placed = placed
+        self._route = placed.route
+        self._dialling: asyncio.Task[None] | None = None
+        self._picked_up = False
+
+    @property
+    def has_line(self) -> bool:
+        """See `LiveCall`: until the answer it is a leg."""
+        return self._picked_up
+
+    async def _perform(self, command: Command, event: CallEvent) -> None:
+        match command:
+            case Command.DIAL:
+                self._dialling = asyncio.create_task(self._dial(), name=f"call {self.id}")
+            case Command.NOTE_RINGING:
+                self._record.ringing()
+            case _:
+                await super()._perform(command, event)
+
+    async def _prepare_line(self, assistant: Assistant) -> None:
+        """Prepare nothing: there is no line yet."""
+
+    async def _dial(self) -> None:
+        """Call them, and post what becomes of it; a fault must not leave the call waiting."""
+        try:
+            result = await self._call_them()
+        except SovereignError as error:
+            self.runner.post(Failed(f"{Command.DIAL.value}: {error}"))
+        except Exception as fault:  # of ours: the call ends with it
+            log.exception("dialling failed")
+            self.runner.post(Failed(f"{Command.DIAL.value}: {type(fault).__name__}"))
+        else:
+            if result.leg is not None:
+                self._take_over(result.leg)
+            else:
+                reason = result.end_reason or EndReason.UNREACHABLE
+                self.runner.post(Unanswered(reason, result.q850, result.text))
+
+    async def _call_them(self) -> DialResult:
+        placed, services = self._placed, self._services
+        dialler = Dialler(services.ari, self.legs, self.note, services.clock)
+        dialled = Dialled(
+            LINE,
+            dial_strings(placed.trunk_id, placed.addresses, placed.destination),
+            CallerId(placed.shown, withheld=placed.withheld),
+            placed.ring_s or services.ring_s,
+        )
+        return await dialler.dial(dialled, self._on_progress)
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.note("dial_progress", {"step": progress.value})
+        self.runner.post(Rang())
+
+    def _take_over(self, leg: Leg) -> None:
+        """Make the leg that answered the call's own channel; its events are the call's now."""
+        leg.release()
+        self._picked_up = True
+        self.runner.post(PickedUp())
+        if leg.gone is not None:
+            self.runner.post(HungUp(leg.gone.cause or GONE_BEFORE_SPEECH))
+
+    async def _answer(self) -> None:
+        """Have the dialplan mind the line of somebody who has answered already."""
+        assert self._route is not None
+        assert self._route.assistant is not None
+        ari, assistant = self._services.ari, self._route.assistant
+        told = self.line.answering(self._services, self.id, self.channel, assistant)
+        told = {VARIABLE_APP: self._services.app, **told}
+        await all_done(ari.set_variables(self.channel, told), ari.watch_channel(self.channel))
+        await super()._answer()
+
+    async def _stop_conversation(self) -> None:
+        if self._dialling is not None:
+            self._dialling.cancel()
+            await asyncio.wait((self._dialling,))
+        await super()._stop_conversation()
