@@ -143,10 +143,9 @@ class LiveCall:
                 self._record.open(self._route)
             case Command.OPEN_MEDIA:
                 await self._open_media()
-            case Command.ANSWER:
-                await self._answer()
-            case Command.START_CONVERSATION:
-                await self._start_conversation()
+            case Command.ANSWER | Command.START_CONVERSATION:
+                answers = command is Command.ANSWER
+                await (self._answer() if answers else self._start_conversation())
             case Command.SAY_TIME_IS_UP | Command.BRING_BACK:
                 await self._rejoin(command)
             case Command.STOP_CONVERSATION:

@@ -12,8 +12,11 @@ import logging
 
 from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
+from sovereign_ari.control.machine_watch import MachineWatch
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.requests import all_done
+from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.call import (
     CallEvent,
@@ -64,6 +67,7 @@ class OutboundCall(LiveCall):
         self._route = placed.route
         self._dialling: asyncio.Task[None] | None = None
         self._picked_up = False
+        self._machine = MachineWatch(placed.call_id, services, self.legs)
 
     @property
     def has_line(self) -> bool:
@@ -76,11 +80,19 @@ class OutboundCall(LiveCall):
                 self._dialling = asyncio.create_task(self._dial(), name=f"call {self.id}")
             case Command.NOTE_RINGING:
                 self._record.ringing()
+            case Command.START_CONVERSATION:
+                await super()._perform(command, event)
+                self._machine.start(self.channel)
             case _:
                 await super()._perform(command, event)
 
     async def _prepare_line(self, assistant: Assistant) -> None:
         """Prepare nothing: there is no line yet."""
+
+    def _make_dialogue(self, assistant: Assistant, providers: Providers) -> Dialogue:
+        return self._machine.make_dialogue(
+            assistant, providers, self._leg, self._audio, self._reporting()
+        )
 
     async def _dial(self) -> None:
         """Call them, and post what becomes of it; a fault must not leave the call waiting."""
@@ -135,4 +147,5 @@ class OutboundCall(LiveCall):
         if self._dialling is not None:
             self._dialling.cancel()
             await asyncio.wait((self._dialling,))
+        await self._machine.stop()
         await super()._stop_conversation()
