@@ -260,6 +260,8 @@ def test_whatever_happens_the_steps_make_sense(
                 hushed, left = False, True
             case Step.HANG_UP:
                 hushed, over = False, True
+            case Step.INTRODUCE:
+                assert not hushed
     assert not hushed, "nobody is left in silence"
     assert line.steps.count(Step.INTRODUCE) <= 1
     assert line.steps.count(Step.LEAVE_MESSAGE) <= 2
