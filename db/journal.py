@@ -4,7 +4,7 @@ What was erased of a call stays erased. Webhooks are queued by a trigger on the 
 
 Channel `sovereign_calls` carries one JSON object per change of status, for status lines and
 wake-ups: `call_id`, `status`, `dialled`, `assistant`, `duration_s` (since the answer, null before
-it) and `end_reason`. It never carries who called.
+it) and `end_reason`. It never carries who called, nor whom we called.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ NOT_SEEN = "the controller of this call was not seen any more"
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-CHANGED = "RETURNING id, status, dialled, assistant_name, answered_at, ended_at, end_reason"
+CHANGED = """RETURNING id, status, assistant_name, answered_at, ended_at, end_reason,
+    CASE WHEN direction <> 'outbound' THEN dialled END AS dialled"""
 """Ends the statement `changed` that `NOTIFY` and `NOTIFY_ALL` tell about."""
 
 _TELL = """pg_notify('sovereign_calls', json_build_object(

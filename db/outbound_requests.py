@@ -43,7 +43,7 @@ WITH wanted AS (
               c.organisation_id
 )
 SELECT c.id, c.created_at, c.dialled, c.caller, c.number_id::text, c.organisation_id::text,
-       t.config, t.first_message, t.context, t.ring_s, t.withheld, t.trunk_id::text,
+       t.config, t.first_message AS greeting, t.context, t.ring_s, t.withheld, t.trunk_id::text,
        n.name AS number_name, coalesce(trunk.addresses, '{{}}') AS addresses,
        trunk.outbound_number, c.assistant_id::text, a.id IS NOT NULL AS is_stored,
        {", ".join(f"a.{name}" for name in FIELDS)},
@@ -135,7 +135,7 @@ def _placed(row: asyncpg.Record, defaults: Mapping[str, Config]) -> PlacedCall:
     if saved is None and row["assistant_id"] is not None:
         refusal = "the assistant of the call was deleted"
     else:
-        wishes = Wishes(row["config"], row["first_message"], row["context"])
+        wishes = Wishes(row["config"], row["greeting"], row["context"])
         assistant = calling_assistant(row["assistant_id"], saved, wishes, owner, defaults)
     return PlacedCall(
         call_id=CallId(row["id"]),

@@ -25,13 +25,16 @@ SHARED_PREFIX = "carrier-"
 RESERVED_USERNAMES = frozenset({"local", "softphone", "trunk", "anonymous", "ours"})
 """Endpoints of pjsip.conf, whose names no account may take."""
 
+CONTACT_USER = "account"
+"""By which a carrier calls us back where we are registered; an extension of the dialplan."""
+
 QUALIFY_S = 30
 _SAFE = re.compile(r"[A-Za-z0-9_.!~*()+-]")
 _ENDPOINT = (
     ("context", "from-trunk"),
     ("allow", "!all,slin12,ulaw,alaw,g722"),
     ("incoming_call_offer_pref", "remote_first"),
-    ("outgoing_call_offer_pref", "local_first"),
+    ("outgoing_call_offer_pref", "remote"),  # all of the codecs that the dialler names
     ("direct_media", "no"),
     ("rtp_symmetric", "yes"),
     ("force_rport", "yes"),
@@ -42,6 +45,7 @@ _ENDPOINT = (
     ("rtp_timeout_hold", "600"),
     ("send_pai", "yes"),
     ("trust_id_inbound", "yes"),
+    ("trust_id_outbound", "yes"),  # a withheld number, with the wish that it stays so
     ("language", "en"),
 )
 """Like the template [ours] of pjsip.conf; a test compares them."""
@@ -190,10 +194,9 @@ def _leading_to(trunk: Trunk, name: str, at: Place) -> list[PbxObject]:
 
 
 def _variables(trunk: Trunk) -> list[tuple[str, str]]:
-    """What the dialplan learns of a call: whose it is, and which account stands for a number."""
+    """What the dialplan learns of a call: whose it is, and the number when it names none."""
     said = {
         "SOVEREIGN_TRUNK": trunk.id,
-        "SOVEREIGN_TRUNK_USER": trunk.username if trunk.registers else None,
         "SOVEREIGN_TRUNK_NUMBER": trunk.number,
     }
     return [("set_var", f"{name}={value}") for name, value in said.items() if value]
@@ -208,11 +211,14 @@ def _encryption(encrypted: bool, *, optional: bool = False) -> list[tuple[str, s
 
 def _registration(trunk: Trunk, at: Place) -> PbxObject:
     assert trunk.username is not None
-    user = "".join(_escaped(character) for character in trunk.username)
+    user, _, domain = trunk.username.rpartition("@")
+    if not user:
+        user, domain = domain, at.host
+    user = "".join(_escaped(character) for character in user)
     fields = (
         ("server_uri", _uri(trunk.transport, at)),
-        ("client_uri", f"sip:{user}@{at.host}"),
-        ("contact_user", user),
+        ("client_uri", f"sip:{user}@{domain}"),
+        ("contact_user", CONTACT_USER),
         ("outbound_auth", trunk.name),
         ("transport", trunk.transport),
         ("expiration", "300"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.support.fake_ari import FakeAri
 
 _STEPS = [
     (r"POST channels/externalMedia", "media"),
+    (r"POST channels/create", "create"),
+    (r"POST channels/\S+/dial", "dial"),
     (r"POST channels/\S+/ring", "ring"),
     (r"POST applications/\S+/subscription", "watch"),
     (r"POST bridges/\S+/addChannel", "join"),
@@ -50,6 +53,8 @@ class Pbx(FakeAri):
     garbage: bool = False
     called: int = 0
     far_ends: dict[str, socket.socket] = field(default_factory=dict)
+    dialled: list[str] = field(default_factory=list)
+    callee: Callable[[str], Coroutine[Any, Any, None]] | None = None
 
     def hold(self, step: str) -> asyncio.Event:
         self.held[step] = asyncio.Event()
@@ -106,6 +111,8 @@ class Pbx(FakeAri):
                 return self._tell(path) or super()._act(method, path, query)
             case "POST", ["channels", "externalMedia"]:
                 return self._open_media(query["channelId"])
+            case "POST", ["channels", "create"]:
+                return self._create(query)
             case "POST", ["channels", channel, *rest] if channel in self.channels:
                 self._play(channel, rest, query)
                 return web.Response(status=204)
@@ -136,6 +143,9 @@ class Pbx(FakeAri):
                 self._later(self.hang_up(channel, 41))
             case ["continue"]:
                 self._later(self.enter(channel, "answered"))
+            case ["dial"]:
+                assert self.callee is not None
+                self._later(self.callee(channel))
             case _:
                 pass
 
@@ -149,6 +159,31 @@ class Pbx(FakeAri):
                 return web.json_response([{"id": b, "name": names[b]} for b in self.bridges])
             case _:
                 return None
+
+    def _create(self, query: Any) -> web.Response:
+        channel = query["channelId"]
+        if channel in self.channels:
+            return web.json_response({"message": "already exists"}, status=409)
+        self.channels[channel] = "Down"
+        self.owned.add(channel)
+        self.dialled.append(query["endpoint"])
+        self._later(self.enter(channel, "leg"))
+        return web.json_response(self.channel(channel))
+
+    async def change(self, channel: str, state: str) -> None:
+        """Tell that a channel we dial rings, or is up."""
+        if channel in self.channels:
+            self.channels[channel] = state
+            about = {**self.channel(channel), "state": state}
+            await self.push({"type": "ChannelStateChange", "channel": about})
+
+    async def refuse_call(self, channel: str, cause: int, sip: int) -> None:
+        """End a channel that we dial, with the SIP status of the other side."""
+        self.channels.pop(channel, None)
+        self.owned.discard(channel)
+        event = {"cause": cause, "tech_cause": sip, "channel": self.channel(channel)}
+        for kind in ("ChannelHangupRequest", "ChannelDestroyed"):
+            await self.push({"type": kind, **event})
 
     def _open_media(self, channel: str) -> web.Response:
         self.channels[channel] = "Up"
