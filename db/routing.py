@@ -28,7 +28,12 @@ SELECT operator.id AS operator_id,
        owner.webhook_events AS account_events,
        -- Pairs of a provider and its sealed key.
        ARRAY(SELECT (provider, secret) FROM byok_keys
-              WHERE organisation_id = target.organisation_id) AS sealed_keys
+              WHERE organisation_id = target.organisation_id) AS sealed_keys,
+       -- A carrier's call reaches the numbers of those whose trunk it came by, and no others.
+       $2 = '' OR EXISTS (
+           SELECT FROM sip_trunks AS t LEFT JOIN trunk_states AS s ON s.trunk_id = t.id
+            WHERE t.organisation_id = target.organisation_id AND t.is_active
+              AND (t.id::text = $2 OR s.shared = $2)) AS may_come
   FROM organisations AS operator
   LEFT JOIN target ON true
   LEFT JOIN assistants AS a
@@ -39,7 +44,10 @@ SELECT operator.id AS operator_id,
 
 
 async def find_route(
-    connection: asyncpg.Connection, dialled: str, defaults: Mapping[str, Config]
+    connection: asyncpg.Connection,
+    dialled: str,
+    defaults: Mapping[str, Config],
+    trunk: str = "",
 ) -> Route:
     """Say who answers a number, with everything the call needs of the assistant.
 
@@ -48,21 +56,25 @@ async def find_route(
         dialled: A number in E.164, or an extension of 2 to 6 digits.
         defaults: The platform's blocks `llm`, `stt` and `tts`, for assistants that leave theirs
             null.
+        trunk: Id of the SIP trunk that the call came by, or the endpoint that several share; empty
+            for callers of this machine and of the operator's own trunk, who reach every number.
 
     Raises:
         SetupFailed: If the installation has no operator organisation yet.
     """
-    row = await connection.fetchrow(_ROUTE, dialled.replace("\x00", ""))
+    row = await connection.fetchrow(_ROUTE, dialled.replace("\x00", ""), trunk)
     if row is None:
         raise SetupFailed(
             "the database has no operator organisation", hint="run sovereign migrate"
         )
-    if row["organisation_id"] is None:
+    if row["organisation_id"] is None or not row["may_come"]:
+        stranger = f"the SIP trunk of the call is not of those who have the number {dialled}"
+        nobody = row["organisation_id"] is None
         return Route(
             organisation_id=str(row["operator_id"]),
             number_id=None,
             assistant=None,
-            refusal=f"nobody has the number {dialled}",
+            refusal=f"nobody has the number {dialled}" if nobody else stranger,
             known=False,
         )
     refusal = _refusal(row, dialled)

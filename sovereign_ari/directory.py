@@ -24,10 +24,10 @@ class PooledDirectory:
         self._pool = pool
         self._defaults = defaults
 
-    async def find_route(self, dialled: str) -> Route:
+    async def find_route(self, dialled: str, trunk: str = "") -> Route:
         """See `Directory`."""
         try:
             async with self._pool.acquire() as connection:
-                return await find_route(connection, dialled, self._defaults)
+                return await find_route(connection, dialled, self._defaults, trunk)
         except UNAVAILABLE as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

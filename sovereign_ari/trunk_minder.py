@@ -18,7 +18,7 @@ from db import trunk_states
 from db.listening import FAULTS, listening
 from db.sip_trunks import bound_to
 from db.trunk_states import StoredTrunk
-from sovereign_ari.domain.trunk import split_address
+from sovereign_ari.domain.trunk import is_username, split_address
 from sovereign_ari.domain.trunk_objects import Layout, Place, Trunk, lay_out, registrar_of
 from sovereign_ari.domain.trunk_sources import Network
 from sovereign_ari.domain.trunk_state import TrunkState
@@ -238,15 +238,16 @@ def trunk_of_row(stored: StoredTrunk, password: str | None, sources: frozenset[N
     """Decide how a stored trunk is to work, where it does not say so."""
     usual = 5061 if stored.transport == "tls" else 5060
     places = [split_address(address) for address in stored.addresses]
-    account = stored.auth_username is not None and password is not None
+    named_well = stored.auth_username is not None and is_username(stored.auth_username)
+    account = named_well and password is not None
     wished = stored.register if stored.register is not None else not stored.inbound_addresses
     named = bool(stored.inbound_addresses)
     return Trunk(
         id=stored.id,
         places=tuple(Place(host, port or usual) for host, port in places),
         transport=stored.transport,
-        username=stored.auth_username,
-        password=password,
+        username=stored.auth_username if account else None,
+        password=password if account else None,
         registers=account and wished and not (stored.inbound_auth and stored.register is None),
         inbound_auth=account and stored.inbound_auth,
         encrypted=(stored.media_encryption or ("sdes" if stored.transport == "tls" else "none"))

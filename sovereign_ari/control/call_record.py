@@ -34,12 +34,14 @@ class Invitation:
             we place, the number it is placed from.
         codec: RTP codec between the PBX and us.
         caller: Their number, None when withheld. *Personal.*
+        trunk: The SIP trunk it came by, or a source that trunks share; empty for other callers.
     """
 
     channel: ChannelId
     dialled: str
     codec: str
     caller: str | None
+    trunk: str = ""
 
 
 class CallRecord:

@@ -291,7 +291,8 @@ class Controller:
         now = services.wall_clock()
         new_id = call_id("inbound", int(now.timestamp() * 1000), services.entropy())
         withheld = presentation.startswith("prohib") or not caller
-        invitation = Invitation(channel, dialled, codec, None if withheld else caller)
+        number = None if withheld else caller
+        invitation = Invitation(channel, dialled, codec, number, "".join(rest[4:5]))
         try:
             call = LiveCall(new_id, invitation, services)
         except OSError as error:

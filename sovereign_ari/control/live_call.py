@@ -70,7 +70,7 @@ class LiveCall:
         self.runner = CallRunner(self._perform)
         self.media_entered = asyncio.Event()
         self.answered_s: float | None = None
-        self._dialled = invitation.dialled
+        self._dialled, self._trunk = invitation.dialled, invitation.trunk
         self._services = services
         self._route: Route | None = None
         self._record = CallRecord(call_id, invitation, services)
@@ -159,7 +159,8 @@ class LiveCall:
                 raise IllegalTransition(f"{command.value} in a call that came in")
 
     async def _find_route(self) -> None:
-        self._route = await self._services.directory.find_route(self._dialled)
+        directory = self._services.directory
+        self._route = await directory.find_route(self._dialled, self._trunk)
         self.runner.post(Routed(self._route))
 
     async def _ring(self) -> None:

@@ -36,8 +36,12 @@ class Journal(Protocol):
 class Directory(Protocol):
     """Knows who answers which number."""
 
-    async def find_route(self, dialled: str) -> Route:
+    async def find_route(self, dialled: str, trunk: str = "") -> Route:
         """Look a number up.
+
+        Args:
+            dialled: A number, or an extension.
+            trunk: What the call came by, as the dialplan says; empty for callers without a trunk.
 
         Raises:
             DatabaseUnavailable: If the database does not answer in time.

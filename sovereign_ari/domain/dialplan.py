@@ -11,7 +11,7 @@ UNKNOWN_EXTENSION: Final = "unknown"
 """In `ANSWER_CONTEXT`: says goodbye to an answered caller whose call no controller knows."""
 
 ARGUMENT_INBOUND: Final = "inbound"
-"""First Stasis argument of a new call; then number, codec, caller, presentation."""
+"""First Stasis argument of a new call; then number, codec, caller, presentation, trunk."""
 
 ARGUMENT_ANSWERED: Final = "answered"
 """First Stasis argument of a call that comes back from `ANSWER_CONTEXT`."""

@@ -38,7 +38,7 @@ class Requests:
         self.subjects: list[Subject] = []
         self.given_up = 0
 
-    async def find_route(self, dialled: str) -> Route:
+    async def find_route(self, dialled: str, trunk: str = "") -> Route:
         refusal = None if self.saved else f"the number {dialled} has no assistant"
         return Route("o", None, self.saved, refusal, asks=ASKED)
 

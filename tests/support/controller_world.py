@@ -106,7 +106,7 @@ class World:
     def post(self, entry: JournalEntry) -> None:
         self.journal.append(entry)
 
-    async def find_route(self, dialled: str) -> Route:
+    async def find_route(self, dialled: str, trunk: str = "") -> Route:
         self.routing += 1
         if self.route_gate:
             await self.route_gate.wait()
