@@ -126,6 +126,7 @@ async def run_controller(settings: Settings) -> None:
             tools=tools,
             requests=requests,
             transfer_lines=PooledTransferLines(pool, _policy(settings).allows),
+            transfer_headers=frozenset(settings.transfer_headers),
             ring_s=settings.ring_timeout_s,
         )
         controller = Controller(services)

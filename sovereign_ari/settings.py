@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     tool_filler_after_s: float = Field(default=2.5, ge=0.5, le=60)
     tool_filler_every_s: float = Field(default=6.0, ge=1, le=600)
     outgoing_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    transfer_headers: Annotated[tuple[Literal["call-id", "summary"], ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
 
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
         ),
     )
 
-    @field_validator("trunk_addresses", "outgoing_allow", mode="before")
+    @field_validator("trunk_addresses", "outgoing_allow", "transfer_headers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -188,6 +188,7 @@ class CallServices:
         rooms: What is heard behind their assistants.
         requests: Asks integrators about them.
         transfer_lines: Knows what they may be transferred over.
+        transfer_headers: What whoever takes a call over is told in headers: `call-id`, `summary`.
         ring_s: How long those that we place may ring.
     """
 
@@ -205,4 +206,5 @@ class CallServices:
     rooms: Rooms = field(default_factory=Rooms)
     requests: AssistantRequests = field(default_factory=NobodyAsked)
     transfer_lines: TransferLines = field(default_factory=NoTransferLines)
+    transfer_headers: frozenset[str] = frozenset()
     ring_s: float = 45.0

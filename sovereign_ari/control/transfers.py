@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sovereign_ari.control.consult import Consult
 from sovereign_ari.control.line import CallersLine
 from sovereign_ari.control.ports import CallServices, Note
+from sovereign_ari.conversation.briefing import summarise
 from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.terms import Destination, TransferOutcome
 from sovereign_ari.domain import transfer
@@ -33,6 +35,8 @@ from sovereign_ari.wire.media_leg import MediaLeg
 
 KIND = "transfer"
 LEG = "transfer"
+SUMMARY_HEADER = "X-Call-Summary"
+HOPS = f"__{VARIABLE_HOPS}"  # the underscores hand it on to the call that this one makes
 SAID_WITHIN_S = 15.0
 CUT_AFTER_S = 3.0  # of words of ours when somebody has answered and waits
 LOOK_S = 0.04
@@ -194,21 +198,40 @@ class CallTransfers:
             said = await self._services.ari.channel_variable(side.channel, VARIABLE_HOPS)
             hops = int(said) if said.isdecimal() else 0
         endpoints = transfer.dial(destination.number, line, hops=hops)
-        variables = {f"__{VARIABLE_HOPS}": str(hops + 1)} if line.is_ours else {}
+        warm = destination.mode == "warm"
+        side.leg.wait_with(Waiting(Sound.MUSIC if warm else Sound.RINGBACK, side.leg.audio))
+        told = self._services.transfer_headers if not line.is_ours else frozenset()
+        summary = await self._summary() if warm or "summary" in told else ""
         dialled = Dialled(
             LEG,
             endpoints,
             CallerId(destination.caller_id or side.caller or _shown(side.dialled)),
             destination.timeout_s,
-            variables,
+            self._headers(told, summary) | ({HOPS: str(hops + 1)} if line.is_ours else {}),
             side.wire if line.is_ours else None,
         )
-        return await self._blind(dialled)
+        return await self._connect(dialled, summary if warm else None)
 
-    async def _blind(self, dialled: Dialled) -> TransferOutcome:
-        """Ring, while the caller hears that it rings, and join them once somebody has answered."""
+    async def _summary(self) -> str:
+        """What the conversation was about so far, for whoever takes over."""
+        side, assistant = self._side, self._side.route.assistant
+        if assistant is None or self.dialogue is None:
+            return ""
+        providers = self._services.providers.for_assistant(assistant, side.wire, side.note)
+        return await summarise(providers.llm, self.dialogue.history.messages)
+
+    def _headers(self, told: Set[str], summary: str) -> dict[str, str]:
+        """What the other side is told of the call, as variables of its channel."""
+        values = {"call-id": ("X-Call-Id", self._side.call), "summary": (SUMMARY_HEADER, summary)}
+        return {
+            f"PJSIP_HEADER(add,{name})": transfer.header_value(value)
+            for kind, (name, value) in values.items()
+            if kind in told and value
+        }
+
+    async def _connect(self, dialled: Dialled, briefing: str | None) -> TransferOutcome:
+        """Call somebody, ask him first if there is a briefing, and join him with the caller."""
         side, services = self._side, self._services
-        side.leg.wait_with(Waiting(Sound.RINGBACK, side.leg.audio))
         dialler = Dialler(services.ari, side.legs, side.note, services.clock)
         result = await dialler.dial(
             dialled, lambda progress: side.note(KIND, {"step": progress.value})
@@ -217,6 +240,12 @@ class CallTransfers:
             return TransferOutcome(False, result.text)
         side.note(KIND, {"step": "answered"})
         try:
+            if briefing is not None and side.route.assistant is not None:
+                consult = Consult(side.call, side.legs, side.wire, side.note, services)
+                why = await consult.refusal(result.leg, side.route.assistant, briefing)
+                if why is not None:
+                    return TransferOutcome(False, why)
+                side.note(KIND, {"step": "accepted"})
             await self._said(CUT_AFTER_S)
             side.leg.wait_with(None)
             return await self._join(result.leg)

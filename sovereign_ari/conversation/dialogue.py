@@ -57,6 +57,7 @@ class Dialogue:
 
     Attributes:
         quiet: Minds the caller's silence; to be told what the PBX says of his line.
+        history: What the model is told of it.
         occupied: Whether the caller waits for somebody else, so that nobody minds his silence.
     """
 
@@ -80,6 +81,7 @@ class Dialogue:
             assistant.llm.get("tools") or (), providers.tools, self._clock, self._on_tool_done
         )
         self._agent = Answering(call_id, assistant, providers, mouth, reporting, self._tools)
+        self.history = self._agent.history
         self._events = ReplyEvents(self._on_reply_end, self._on_closing)
         self._filler = FillerClock(self._tools.patience, lines_for(assistant))
         self._turns = TurnTaker(
@@ -202,7 +204,7 @@ class Dialogue:
             self._flush_sent_s = self._clock()
             self._turns.asked()
         if not self._closing:
-            self._act(self._turns.frame(heard.voiced, now_s))
+            self._act(self._turns.frame(heard.voiced, now_s, faint=heard.faint))
 
     async def _listen(self) -> None:
         try:
@@ -274,8 +276,6 @@ class Dialogue:
         self._begin(None, prompt.words)
         if prompt.ends:
             self._agent.end_with(EndReason.SILENCE_TIMEOUT)
-
-    # Orders.
 
     def _give_order(self, order: Order) -> None:
         self._make_way()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from tests.support.fake_openai import Call as ToolCall
@@ -29,7 +30,7 @@ def transferring(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) ->
     if last["content"] == "put me through":
         (tool,) = tools
         destination = tool["function"]["parameters"]["properties"]["destination"]["enum"][0]
-        return [ToolCall("transfer_call", '{"destination": "%s"}' % destination)]
+        return [ToolCall("transfer_call", json.dumps({"destination": destination}))]
     return f"You said: {last['content']}"
 
 
@@ -86,3 +87,93 @@ async def test_the_assistant_goes_on_when_the_human_is_busy_and_says_why(
     record = await reception.record(number)
     assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
     assert await steps(reception, record) == ["begun", "failed"]
+
+
+async def test_the_callers_side_is_asked_to_call_elsewhere_and_its_refusal_comes_back(
+    reception: Reception,
+) -> None:
+    desk = {
+        "type": "sip",
+        "number": "sip:desk@example.com",
+        "description": "Desk",
+        "mode": "refer",
+        "timeout_seconds": 3,
+    }
+    number = await reception.number(llm_config=model(desk))
+    reception.vendor.reply = transferring
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        call.refer_outcome = "486 Busy Here"
+        spoken_s = await say_tones(call, "put me through")
+        await hear_tones(call, "the other side was not reached (SIP 486)", spoken_s)
+        assert await call.refer("sip:somebody@example.com") >= 400
+        call.refer_outcome = "200 OK"
+        await say_tones(call, "put me through")
+        assert (await call.ended(timeout_s=5)).by == "far end"
+        (asked, *_) = [one for one in call.requests if one.method == "REFER"]
+        assert "sip:desk@example.com" in asked.header("Refer-To")
+    record = await reception.record(number)
+    assert (record["status"], record["end_reason"]) == ("transferred", "transferred")
+
+
+async def test_a_callers_side_that_never_says_what_became_of_it_comes_back_in_time(
+    reception: Reception,
+) -> None:
+    desk = {
+        "type": "sip",
+        "number": "sip:desk@example.com",
+        "description": "Desk",
+        "mode": "refer",
+        "timeout_seconds": 2,
+    }
+    number = await reception.number(llm_config=model(desk))
+    reception.vendor.reply = transferring
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        call.refer_outcome = ""
+        spoken_s = await say_tones(call, "put me through")
+        await hear_tones(call, "the caller's side did not say in time", spoken_s)
+        call.tell_what_became_of_it("487 Request Terminated")
+        spoken_s = await say_tones(call, "ok")
+        await hear_tones(call, "You said: ok", spoken_s)
+    record = await reception.record(number)
+    assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
+
+
+async def test_a_human_is_asked_first_while_the_caller_waits(reception: Reception) -> None:
+    async with await Human.open("127.0.0.1") as human:
+        desk = {"type": "sip", "number": human.uri, "description": "Desk", "mode": "warm"}
+        number = await reception.number(llm_config=model(desk))
+        reception.vendor.reply = transferring
+        async with reception.phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            spoken_s = await say_tones(call, "put me through")
+            other = await human.called()
+            await other.heard.wait_for_audio(other.answered_at_s, 5)
+            await other.press("2")
+            assert await other.ended() == "far end"
+            await hear_tones(call, "the call was declined", spoken_s)
+            await say_tones(call, "put me through")
+            while len(human.calls) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            other = await human.called()
+            since_s = await other.heard.wait_for_audio(other.answered_at_s, 5)
+            await hear_tones(other, "Hello. I have a caller for", since_s)  # type: ignore[arg-type]
+            await other.say(encode("yes", 8000))
+            record = await reception.record(number)
+            assert record["status"] == "transferred"
+            joined_s = asyncio.get_running_loop().time()
+            await call.say(encode("hello you", 8000))
+            await other.say(encode("hello caller", 8000))
+            await asyncio.sleep(0.2)
+            assert heard_since(call, joined_s) == ["hello caller"]
+            assert heard_since(other, joined_s)[-1:] == ["hello you"]  # type: ignore[arg-type]
+    assert "declined" not in record["end_reason"]
+    told = await steps(reception, record)
+    assert told == [
+        "begun", "ringing", "answered", "failed",
+        "begun", "ringing", "answered", "accepted", "joined",
+    ]  # fmt: skip

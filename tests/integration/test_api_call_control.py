@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,7 @@ import pytest
 from api.resources import call_control
 from db.journal import write_entries
 from db.keys import create_key
-from sovereign_ari.domain.control import CommandOutcome, EndCall, InjectContext, Say
+from sovereign_ari.domain.control import CommandOutcome, EndCall, InjectContext, Say, Transfer
 from tests.support.api import Api, running_api
 from tests.support.commanded import Commanded, commanded, live_call
 from tests.support.rows import a_call_id, closed, opened
@@ -72,8 +73,8 @@ async def test_a_command_reaches_the_controller_of_the_call(
 
 
 NEITHER = (
-    "destination: is neither a number in E.164 form, such as +31201234567, nor a SIP URI, such as"
-    " sip:desk@example.com"
+    "destination: is neither a number in E.164 form, such as +31201234567, nor an extension, nor a"
+    " SIP URI, such as sip:desk@example.com"
 )
 
 
@@ -105,7 +106,7 @@ NEITHER = (
         *(
             ({"type": "transfer", "destination": destination}, [NEITHER])
             for destination in (
-                "0201234567", "+0201234567", "+31 20 1234567", "tel:+31201234567", "1000",
+                "0201234567", "+0201234567", "+31 20 1234567", "tel:+31201234567", "1000000",
                 "sip:", "sip:desk@", "sip:desk:secret@example.com", "sip:desk@example.com:0",
                 "sip:desk@example.com:65536", "sip:desk@example.com?Replaces=1", "http://e.com",
                 "sip:desk@example.com\r\nX: y", "sip:desk@exa mple.com", "sip:desk@-example.com",
@@ -124,18 +125,37 @@ async def test_a_bad_command_is_refused(
 
 
 @pytest.mark.parametrize(
-    "destination",
-    ["+31201234567", "sip:desk@example.com", "sips:example.com", "sip:+3120@10.1.2.3:65535",
-     "sip:a.b-c%20d@pbx.example.com:5061;transport=tls", "sip:desk@[2001:db8::1]:5060"],
-)  # fmt: skip
-async def test_a_transfer_is_refused_until_calls_can_be_transferred(
-    api: Api, it: Commanded, path: str, destination: str
+    ("destination", "why"),
+    [
+        ("+31201234567", "has no SIP trunk"),
+        ("4711", "there is no extension 4711"),
+        ("sip:desk@10.1.2.3:65535", "10.1.2.3 is not a public host"),
+        ("sip:desk@[2001:db8::1]:5060", "2001:db8::1 is not a public host"),
+        ("sip:a%20d@pbx.example.com;transport=tls", "percent signs"),
+        ("sip:desk@example.com:22", "not sent to port 22"),
+        ("sip:+31900123456@example.com", "is a premium-rate number"),
+    ],
+)
+async def test_a_transfer_to_where_the_call_cannot_go_is_refused(
+    api: Api, it: Commanded, path: str, destination: str, why: str
 ) -> None:
     body = {"type": "transfer", "destination": destination, "message": "One moment."}
     status, answer = await api.ask("POST", path, body)
     assert (status, answer["error"]["code"]) == (422, "transfer_unavailable")
-    assert "this release makes no outgoing calls" in answer["message"]
+    assert why in answer["message"]
     assert not it.told
+
+
+async def test_a_transfer_reaches_the_call(api: Api, it: Commanded, path: str) -> None:
+    body = TRANSFER | {"destination": "sip:desk@example.com", "message": "One moment."}
+    assert await api.ask("POST", path, body) == (200, SENT)
+    body = body | {"mode": "warm", "timeout_seconds": 9, "caller_id": "+31207654321"}
+    assert await api.ask("POST", path, body) == (200, SENT)
+    plain = Transfer("sip:desk@example.com", "One moment.")
+    assert [command for _, command in it.told] == [
+        plain,
+        replace(plain, mode="warm", timeout_s=9.0, caller_id="+31207654321"),
+    ]
 
 
 @pytest.mark.parametrize("body", [SAY, TRANSFER])

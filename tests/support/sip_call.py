@@ -36,6 +36,8 @@ class Call:
         answered_at_s: When 200 came, 0 before.
         invite: The transaction of the latest INVITE; tests count its repetitions.
         requests: Requests the far end sent inside the call.
+        refer_outcome: Status line of what becomes of a REFER; None refuses REFERs, and with an
+            empty one nothing is ever said.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Call:
         self.ringing_at_s: float | None = None
         self.answered_at_s = 0.0
         self.requests: list[SipMessage] = []
+        self.refer_outcome: str | None = None
         self._endpoint = endpoint
         self._dialog = dialog
         self._credentials = credentials
@@ -255,10 +258,37 @@ class Call:
                 self._connect(asked.body)
                 described = bool(asked.body) or asked.method == "INVITE"
                 self._answer(asked, source, 200, "OK", self._description() if described else b"")
+            case "REFER" if self.refer_outcome is not None:
+                self._answer(asked, source, 202, "Accepted")
+                self.tell_what_became_of_it(self.refer_outcome)
             case "OPTIONS" | "INFO" | "NOTIFY" | "MESSAGE":
                 self._answer(asked, source, 200, "OK")
             case _:
                 self._answer(asked, source, 501, "Not Implemented")
+
+    def tell_what_became_of_it(self, outcome: str) -> None:
+        """Report on a REFER (RFC 3515 section 2.4.5); an empty outcome never comes."""
+        for state, line in (("active", "100 Trying"), ("terminated;reason=noresource", outcome)):
+            if not line:
+                continue
+            described = [
+                ("Event", "refer"),
+                ("Subscription-State", state),
+                ("Content-Type", "message/sipfrag;version=2.0"),
+                ("Contact", f"<sip:tester@{self._endpoint.address[0]}>"),
+            ]
+            notify = self._dialog.write("NOTIFY", described)
+            body = f"SIP/2.0 {line}\r\n".encode()
+            told = SipMessage(notify.start_line, notify.headers, body)
+            self._endpoint.start(told, self._dialog.next_hop)
+
+    async def refer(self, target: str) -> int:
+        """Ask the far end to call somebody else; returns its final status."""
+        asked = self._endpoint.start(
+            self._dialog.write("REFER", [("Refer-To", f"<{target}>")]), self._dialog.next_hop
+        )
+        answer = await asked.final()
+        return 408 if answer is None or answer.status is None else answer.status
 
     def _far_end_hung_up(self, bye: SipMessage) -> None:
         if not self._ending.done():

@@ -121,6 +121,6 @@ class Dialog:
             ("Call-ID", self.call_id),
             ("CSeq", f"{number} {method}"),
         ]
-        if method in ("INVITE", "UPDATE"):
+        if method in ("INVITE", "UPDATE", "REFER"):
             headers += [("Contact", self._contact), ("Allow", _ALLOW)]
         return headers

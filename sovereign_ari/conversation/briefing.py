@@ -1,0 +1,105 @@
+"""What somebody hears who is asked to take over a caller, and how his answer is understood."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from sovereign_ari.conversation.speakable import speakable
+from sovereign_ari.conversation.terms import in_language_of
+from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.consent import consent
+from sovereign_ari.errors import ProviderError
+from sovereign_ari.speech.base import LanguageModel, Message, ReplyPart, Token, ToolSpec
+
+SUMMARISED_WITHIN_S = 5.0
+LONGEST_SUMMARY = 600
+
+_SUMMARISE = (
+    "A colleague is about to take over this caller. Tell him in one or two short spoken sentences"
+    " who calls and what for, in the language of the conversation. Say nothing else."
+)
+_OPENINGS: Mapping[str, str] = {
+    "en": "Hello. I have a caller for you.",
+    "nl": "Hallo. Ik heb een beller voor u.",
+    "de": "Hallo. Ich habe einen Anrufer für Sie.",
+    "fr": "Bonjour. J'ai un appel pour vous.",
+    "es": "Hola. Tengo una llamada para usted.",
+    "it": "Salve. Ho una chiamata per lei.",
+    "pt": "Olá. Tenho uma chamada para si.",
+    "pl": "Dzień dobry. Mam rozmowę dla pana lub pani.",
+}
+_QUESTIONS: Mapping[str, str] = {
+    "en": "Press 1 or say yes to take the call. Press 2 or say no to decline.",
+    "nl": "Toets 1 of zeg ja om het gesprek aan te nemen. Toets 2 of zeg nee om te weigeren.",
+    "de": "Drücken Sie 1 oder sagen Sie ja, um anzunehmen. Drücken Sie 2 oder sagen Sie nein, um"
+    " abzulehnen.",
+    "fr": "Appuyez sur 1 ou dites oui pour accepter. Appuyez sur 2 ou dites non pour refuser.",
+    "es": "Pulse 1 o diga sí para aceptar. Pulse 2 o diga no para rechazar.",
+    "it": "Prema 1 o dica sì per accettare. Prema 2 o dica no per rifiutare.",
+    "pt": "Prima 1 ou diga sim para aceitar. Prima 2 ou diga não para recusar.",
+    "pl": "Naciśnij 1 lub powiedz tak, aby przyjąć. Naciśnij 2 lub powiedz nie, aby odmówić.",
+}
+
+
+def briefed(assistant: Assistant, summary: str) -> Assistant:
+    """Make the assistant that asks: the same voice, with one thing to say and nothing to do."""
+    opening = in_language_of(assistant, _OPENINGS)
+    question = in_language_of(assistant, _QUESTIONS)
+    return replace(
+        assistant,
+        first_message=" ".join(filter(None, (opening, summary, question))),
+        llm={name: value for name, value in assistant.llm.items() if name != "tools"},
+        silence=None,
+        silence_timeout_s=None,
+        background=None,
+        end_call_phrases=(),
+    )
+
+
+async def summarise(model: LanguageModel, history: Sequence[Message]) -> str:
+    """Have a model say what a conversation was about; empty when it cannot in time."""
+    said = [message for message in history if message.role in ("user", "assistant")]
+    told = [replace(message, tool_calls=()) for message in said if message.content.strip()]
+    if not told:
+        return ""
+    text = ""
+    try:
+        async with asyncio.timeout(SUMMARISED_WITHIN_S):
+            stream = model.reply([*told, Message("system", _SUMMARISE)], [])
+            async with aclosing(stream) as parts:  # type: ignore[type-var]
+                async for part in parts:
+                    if isinstance(part, Token) and len(text) < LONGEST_SUMMARY:
+                        text += part.text
+    except (ProviderError, TimeoutError):
+        return ""
+    return speakable(text)[:LONGEST_SUMMARY]
+
+
+class Question:
+    """A language model that wants to know one thing, and repeats its question until it does.
+
+    Args:
+        assistant: In whose language.
+        decided: Told the answer, once. Must not wait.
+    """
+
+    label = "none/question"
+
+    def __init__(self, assistant: Assistant, decided: Callable[[bool], None]) -> None:
+        blocks = (assistant.tts, assistant.stt)
+        named = (str(block.get("language") or "")[:2].lower() for block in blocks)
+        self._language = next(filter(None, named), "en")
+        self._words = in_language_of(assistant, _QUESTIONS)
+        self._decided = decided
+
+    async def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> AsyncIterator[ReplyPart]:
+        """See `LanguageModel`."""
+        last = next((m.content for m in reversed(messages) if m.role == "user"), "")
+        if (answer := consent(last, self._language)) is not None:
+            self._decided(answer)
+        yield Token(self._words)
