@@ -8,8 +8,12 @@ A call that we place begins otherwise, and then is like any other:
 
   NEW --Placed--> PREPARING --MediaOpened--> DIALLING --PickedUp--> ANSWERING --Answered--> TALKING
 
+And one whose controller died goes on with another:
+
+  NEW --Found--> ADOPTING --MediaOpened--> TALKING
+
     ROUTING, ASKING --Routed, but nobody answers---------------+
-    OPENING, PREPARING --Unready-------------------------------+
+    OPENING, PREPARING, ADOPTING --Unready---------------------+
     DIALLING --Unanswered--------------------------------------+
     TALKING --ConversationEnded, Transferred-------------------+--> ENDING --Released--> ENDED
     any of these --HungUp, Failed, Stopped---------------------+
@@ -33,6 +37,8 @@ UNALLOCATED_NUMBER = 1  # Q.850; SIP 404
 NORMAL_CLEARING = 16  # Q.850
 NO_ANSWER = 19  # Q.850; SIP 480
 CONGESTION = 42  # Q.850: switching equipment congestion; SIP 503
+RTP_TIMEOUT = 44  # Q.850: channel not available; what Asterisk says when `rtp_timeout` is over
+NO_AUDIO = "no audio came from the caller's side for so long that the PBX ended the call"
 TURNED_AWAY = "the answer to assistant-request rejected the call"
 
 
@@ -45,6 +51,7 @@ class CallState(Enum):
     OPENING = "opening"
     PREPARING = "preparing"
     DIALLING = "dialling"
+    ADOPTING = "adopting"
     ANSWERING = "answering"
     TALKING = "talking"
     ENDING = "ending"
@@ -69,6 +76,11 @@ class Routed:
 @dataclass(frozen=True, slots=True)
 class Placed:
     """Somebody is to be called, and it is known by which assistant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answered call whose controller died is ours now; its caller waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +184,7 @@ class Released:
 CallEvent: TypeAlias = (
     Entered
     | Placed
+    | Found
     | Rang
     | PickedUp
     | Unanswered
@@ -248,7 +261,7 @@ def step(state: CallState, event: CallEvent) -> Step:
     Raises:
         IllegalTransition: If the event cannot happen in this state, which is unchanged.
     """
-    return _placing(state, event) or _step(state, event)
+    return _placing(state, event) or _adopting(state, event) or _step(state, event)
 
 
 def _step(state: CallState, event: CallEvent) -> Step:
@@ -304,6 +317,22 @@ def _placing(state: CallState, event: CallEvent) -> Step | None:
             return None
 
 
+def _adopting(state: CallState, event: CallEvent) -> Step | None:
+    """How a call that was answered by another goes on; None for what is as in any other call."""
+    match state, event:
+        case CallState.NEW, Found():
+            return Step(CallState.ADOPTING, (Command.OPEN_MEDIA,))
+        case CallState.ADOPTING, MediaOpened():
+            return Step(CallState.TALKING, (Command.START_CONVERSATION,))
+        case CallState.ADOPTING, TimedOut():  # its old lease; a new one begins with the talk
+            return Step(state)
+        case CallState.ADOPTING, Unready(error=error):
+            broken = Outcome(CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, NORMAL_CLEARING, error)
+            return Step(CallState.ENDING, _END, broken)
+        case _:
+            return None
+
+
 def _routed(state: CallState, route: Route) -> Step:
     """Go where a route leads. The record is opened before anybody is asked."""
     record = (Command.OPEN_RECORD,) if state is CallState.ROUTING else ()
@@ -332,6 +361,8 @@ def _outcome(
     match event:
         case Transferred():
             return Outcome(CallStatus.TRANSFERRED, EndReason.TRANSFERRED)
+        case HungUp(cause=cause) if cause == RTP_TIMEOUT and state is CallState.TALKING:
+            return Outcome(CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, cause, NO_AUDIO)
         case HungUp(cause=cause):
             return Outcome(CallStatus.ENDED, EndReason.USER_HANGUP, cause)
         case Failed(error=error, cause=cause):

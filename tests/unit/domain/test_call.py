@@ -11,6 +11,7 @@ from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.call import (
     NO_ANSWER,
     NORMAL_CLEARING,
+    RTP_TIMEOUT,
     UNALLOCATED_NUMBER,
     Answered,
     CallEvent,
@@ -19,6 +20,7 @@ from sovereign_ari.domain.call import (
     ConversationEnded,
     Entered,
     Failed,
+    Found,
     HungUp,
     MediaOpened,
     PickedUp,
@@ -42,6 +44,7 @@ ANSWERING_ROUTE = Route("o", "n", ASSISTANT)
 EVENTS: list[CallEvent] = [
     Entered(),
     Placed(),
+    Found(),
     Rang(),
     PickedUp(),
     Unanswered(EndReason.BUSY, 17, "busy"),
@@ -220,3 +223,22 @@ def test_a_provider_fault_ends_with_error_and_a_normal_clearing() -> None:
     assert taken.outcome is not None
     assert taken.outcome.status is CallStatus.ENDED_WITH_ERROR
     assert taken.outcome.cause == NORMAL_CLEARING
+
+
+def test_a_call_whose_controller_died_goes_on_without_a_route_or_an_answer() -> None:
+    state, commands = run(Found(), TimedOut(), MediaOpened())
+    assert state is CallState.TALKING
+    assert commands == [Command.OPEN_MEDIA, Command.START_CONVERSATION]
+
+
+def test_an_adopted_call_that_lacks_a_tool_ends_as_the_answered_call_that_it_is() -> None:
+    outcome = step(CallState.ADOPTING, Unready("no tools")).outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.error) == (CallStatus.ENDED_WITH_ERROR, "no tools")
+
+
+def test_a_line_that_sends_no_audio_for_ever_is_not_said_to_have_hung_up() -> None:
+    outcome = step(CallState.TALKING, HungUp(RTP_TIMEOUT)).outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == (CallStatus.ENDED_WITH_ERROR, EndReason.ERROR)
+    assert "no audio" in (outcome.error or "")
