@@ -27,7 +27,7 @@ from sovereign_ari.errors import ProviderError, VaultClosed
 from sovereign_ari.work import prompts
 from sovereign_ari.work.queue import Queue
 from sovereign_ari.work.usage import Counting, Reply, Spent
-from sovereign_ari.work.wording import duration_s, messages_of
+from sovereign_ari.work.wording import duration_s, messages_of, voicemail_summary
 
 MOST_TRIES = 3
 FIRST_DELAY_S = 2.0
@@ -180,6 +180,9 @@ class Reports:
             await table.postpone(connection, job, delay_s, used)
 
     async def _summarise(self, job: TakenReport, content: CallContent, spent: Spent) -> Result:
+        if content.end_reason == EndReason.VOICEMAIL:  # there is nothing to think about
+            said = messages_of(content.said)
+            return Result("written", voicemail_summary(said, job.assistant))
         if _is_idle(job, content):
             return Result("skipped")
         llm = self._llm(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import asyncpg
 
 from db.deliveries import REPORT, CallFacts, TakenDelivery, read_call
 from db.turns import Said, list_said
+from sovereign_ari.domain.spoken import words_of
 from sovereign_ari.domain.webhook import Subject, message, timestamp
 
 
@@ -51,6 +52,21 @@ def messages_of(said: Sequence[Said]) -> list[dict[str, str]]:
         if turn.heard_text:
             messages.append({"role": "assistant", "content": turn.heard_text})
     return messages
+
+
+def voicemail_summary(messages: Sequence[Mapping[str, str]], assistant: Mapping[str, Any]) -> str:
+    """What a call came to that a voicemail answered, in the contract's words.
+
+    Args:
+        messages: The transcript.
+        assistant: Its configuration, which says what was to be left.
+    """
+    meant = words_of(assistant.get("voicemail_message") or "")
+    last = messages[-1] if messages else {"role": "", "content": ""}
+    left = words_of(last["content"]) if last["role"] == "assistant" else []
+    if not left or left != meant[: len(left)]:
+        return "Voicemail detected. No message was left."
+    return f"Voicemail detected. Left message: {last['content']}"
 
 
 def duration_s(answered_at: datetime | None, ended_at: datetime | None) -> int:

@@ -16,7 +16,7 @@ from db.calls import get_call
 from db.journal import write_entries
 from db.organisations import ensure_operator_organisation, update_organisation
 from sovereign_ari.chat_model import RegistryChatModel
-from sovereign_ari.domain.records import JournalEntry
+from sovereign_ari.domain.records import EndReason, JournalEntry
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from sovereign_ari.speech.registry import ProviderRegistry
 from sovereign_ari.work.retention import erase_expired
@@ -170,6 +170,38 @@ async def test_a_call_without_words_asks_no_model_and_is_reported(
     assert models.asked == []
     assert (report.message["summary"], report.message["analysis"]) == (None, None)
     assert await notes(pool) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "left", "summary"),
+    [
+        ("Call us back, please.", True, "Left message: Call us back, please."),
+        ("Call us back, please.", False, "No message was left."),
+        (None, False, "No message was left."),
+    ],
+)
+async def test_a_voicemail_is_summarised_without_a_model(
+    pool: asyncpg.Pool, receiver: WebhookReceiver, message: str | None, left: bool, summary: str
+) -> None:
+    models = Scripted()
+    async with pool.acquire() as connection:
+        await an_assistant_that_tells(
+            connection, receiver.url, webhook_events=[REPORT], voicemail_message=message
+        )
+        entry = await rings(connection)
+    said = [turn(0, None, "Hello, this is"), turn(1, "Bob. Leave a message.", "", heard_text="")]
+    if left:
+        said.append(turn(2, None, "Call us back, please."))
+    ended = closed(end_reason=EndReason.VOICEMAIL)
+    await write(pool, entry, answered(), *said, ended)
+    async with reporting(pool, models):
+        (report,) = await receiver.until(1)
+        await until_reported(pool)
+    assert models.asked == []
+    assert report.message["summary"] == f"Voicemail detected. {summary}"
+    assert report.message["end_reason"] == "voicemail"
+    roles = [one["role"] for one in report.message["messages"]]
+    assert roles == ["assistant", "user", *(["assistant"] if left else [])]
 
 
 async def test_an_answer_that_does_not_fit_is_repaired_once(
