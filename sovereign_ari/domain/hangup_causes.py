@@ -23,6 +23,7 @@ REFUSED: Final = "the trunk did not accept us"
 INCOMPATIBLE: Final = "no codec in common"
 REDIRECTED: Final = "redirected to another destination, which is not followed"
 SILENT: Final = "the trunk does not answer"
+BY_HAND: Final = "hung up in our PBX before an answer"
 UNKNOWN: Final = "the call did not come about"
 
 
@@ -75,9 +76,10 @@ _BY_CAUSE: Mapping[int, tuple[EndReason, str, bool]] = {
     22: (EndReason.UNREACHABLE, INVALID, False),
     23: (EndReason.UNREACHABLE, REDIRECTED, False),
     28: (EndReason.UNREACHABLE, INVALID, False),
+    32: (EndReason.NO_ANSWER, BY_HAND, False),  # Asterisk's own: no network says so (Q.850)
     58: (EndReason.UNREACHABLE, INCOMPATIBLE, False),
 }
-_NETWORK_CAUSES = (25, 27, *range(32, 48))
+_NETWORK_CAUSES = (25, 27, *range(33, 48))
 """Resources, equipment and network: Q.850 section 2.2.7.2, classes 010 and parts of 001."""
 
 
