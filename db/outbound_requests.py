@@ -25,13 +25,15 @@ from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.errors import DatabaseUnavailable
 
 TAKEN_WITHIN = timedelta(seconds=5)
+GIVEN_UP_WITHIN = timedelta(seconds=8)
 LOOK_AGAIN_S = 1.0
 AT_ONCE = 5  # so that controllers with room share what comes at once
 NOT_TAKEN = "the call was not dialled: no controller had room for it within 5 s"
 
 _TAKE = f"""
 WITH wanted AS (
-    SELECT call_id FROM outbound_requests WHERE created_at > clock_timestamp() - $2::interval
+    SELECT call_id FROM outbound_requests
+     WHERE (created_at <= clock_timestamp() - $2::interval) = $4
      ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM outbound_requests AS r USING wanted AS w WHERE r.call_id = w.call_id
@@ -80,7 +82,7 @@ class RequestBox:
     async def take(self, room: Callable[[], int]) -> list[PlacedCall]:
         """Wait for calls and take them, no more at once than `room` tells.
 
-        Those that nobody took in time are closed on the way.
+        Those that nobody took in time are taken too, with the reason why they are not placed.
 
         Raises:
             DatabaseUnavailable: If the connection is lost.
@@ -88,22 +90,24 @@ class RequestBox:
         try:
             while True:
                 self._wake.clear()
-                if (limit := min(AT_ONCE, room())) > 0:
-                    rows = await self._connection.fetch(
-                        _TAKE, self._controller, TAKEN_WITHIN, limit
-                    )
-                    if rows:
-                        return [_placed(row, self._defaults) for row in rows]
-                await close_untaken(self._connection)
+                limit = min(AT_ONCE, room())
+                if limit > 0 and (placed := await self._take(limit, late=False)):
+                    return placed
+                if placed := await self._take(AT_ONCE, late=True):
+                    return placed
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_AGAIN_S):
                         await self._wake.wait()
         except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
+    async def _take(self, limit: int, *, late: bool) -> list[PlacedCall]:
+        rows = await self._connection.fetch(_TAKE, self._controller, TAKEN_WITHIN, limit, late)
+        return [_placed(row, self._defaults, NOT_TAKEN if late else None) for row in rows]
+
 
 async def close_untaken(connection: asyncpg.Connection) -> list[str]:
-    """Close the calls that no controller took in time, and return their ids."""
+    """Close the calls that no controller took or gave up, for none lives; gives their ids."""
     rows = await connection.fetch(
         f"""
         WITH given_up AS (
@@ -116,7 +120,7 @@ async def close_untaken(connection: asyncpg.Connection) -> list[str]:
             {CHANGED}
         ) {NOTIFY_ALL}
         """,
-        TAKEN_WITHIN,
+        GIVEN_UP_WITHIN,
         CallStatus.FAILED.value,
         EndReason.UNREACHABLE.value,
         NOT_TAKEN,
@@ -124,16 +128,18 @@ async def close_untaken(connection: asyncpg.Connection) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def _placed(row: asyncpg.Record, defaults: Mapping[str, Config]) -> PlacedCall:
+def _placed(
+    row: asyncpg.Record, defaults: Mapping[str, Config], refusal: str | None
+) -> PlacedCall:
     owner = Owner(
         organisation_id=row["organisation_id"],
         account={name: row[name] for name in ("account_url", "account_secret", "account_events")},
         sealed_keys=dict(row["sealed_keys"]),
     )
     saved = {name: row[name] for name in FIELDS} if row["is_stored"] else None
-    assistant = refusal = None
+    assistant = None
     if saved is None and row["assistant_id"] is not None:
-        refusal = "the assistant of the call was deleted"
+        refusal = refusal or "the assistant of the call was deleted"
     else:
         wishes = Wishes(row["config"], row["greeting"], row["context"])
         assistant = calling_assistant(row["assistant_id"], saved, wishes, owner, defaults)
@@ -148,7 +154,6 @@ def _placed(row: asyncpg.Record, defaults: Mapping[str, Config]) -> PlacedCall:
             organisation_id=owner.organisation_id,
             number_id=row["number_id"],
             assistant=assistant,
-            refusal=refusal,
             number_name=row["number_name"],
             owner=owner,
             saved=saved,
@@ -156,6 +161,7 @@ def _placed(row: asyncpg.Record, defaults: Mapping[str, Config]) -> PlacedCall:
         trunk_id=row["trunk_id"],
         addresses=tuple(row["addresses"]),
         ring_s=row["ring_s"],
+        refusal=refusal,
     )
 
 

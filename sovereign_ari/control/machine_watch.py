@@ -7,6 +7,7 @@ import logging
 
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.machine_tones import OutboundDialogue
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.screened_dialogue import ScreenedDialogue
 from sovereign_ari.conversation.terms import Providers, Reporting
@@ -46,7 +47,7 @@ class MachineWatch:
     ) -> Dialogue:
         """Make the one that the assistant is configured for."""
         if not assistant.voicemail_detection:
-            return Dialogue(self._call, assistant, providers, mouth, wire, reporting)
+            return OutboundDialogue(self._call, assistant, providers, mouth, wire, reporting)
         self._screened = ScreenedDialogue(self._call, assistant, providers, mouth, wire, reporting)
         return self._screened
 

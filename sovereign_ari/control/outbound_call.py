@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from sovereign_ari.control.call_record import Invitation
+from sovereign_ari.control.call_record import CallRecord, Invitation
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.machine_watch import MachineWatch
 from sovereign_ari.control.ports import CallServices
@@ -23,6 +23,7 @@ from sovereign_ari.domain.call import (
     Command,
     Failed,
     HungUp,
+    Outcome,
     PickedUp,
     Rang,
     Unanswered,
@@ -30,7 +31,7 @@ from sovereign_ari.domain.call import (
 from sovereign_ari.domain.dialplan import VARIABLE_APP
 from sovereign_ari.domain.ids import leg_of
 from sovereign_ari.domain.outbound import PlacedCall
-from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.domain.trunk import dial_strings
 from sovereign_ari.errors import SovereignError
 from sovereign_ari.telephony.dialling import (
@@ -51,6 +52,19 @@ GONE_BEFORE_SPEECH = 16
 log = logging.getLogger(__name__)
 
 
+def refuse(placed: PlacedCall, why: str, services: CallServices) -> None:
+    """Write down that a call was not placed, and have its webhooks told."""
+    log.error("the call %s is not placed: %s", placed.call_id, why)
+    record = CallRecord(placed.call_id, _invitation(placed), services)
+    record.open(placed.route)
+    record.close(Outcome(CallStatus.FAILED, EndReason.UNREACHABLE, error=why), {})
+
+
+def _invitation(placed: PlacedCall) -> Invitation:
+    line = leg_of(placed.call_id, LINE)
+    return Invitation(line, placed.number, CODEC, placed.destination)
+
+
 class OutboundCall(LiveCall):
     """See `LiveCall`.
 
@@ -60,9 +74,7 @@ class OutboundCall(LiveCall):
     """
 
     def __init__(self, placed: PlacedCall, services: CallServices) -> None:
-        line = leg_of(placed.call_id, LINE)
-        invitation = Invitation(line, placed.number, CODEC, placed.destination)
-        super().__init__(placed.call_id, invitation, services)
+        super().__init__(placed.call_id, _invitation(placed), services)
         self._placed = placed
         self._route = placed.route
         self._dialling: asyncio.Task[None] | None = None

@@ -7,10 +7,8 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from sovereign_ari.control.ports import Journal, RequestBox
-from sovereign_ari.domain.call import NORMAL_CLEARING
+from sovereign_ari.control.ports import RequestBox
 from sovereign_ari.domain.outbound import PlacedCall
-from sovereign_ari.domain.records import CallClosed, CallStatus, EndReason
 from sovereign_ari.errors import DatabaseUnavailable
 
 FIRST_DELAY_S = 0.1
@@ -23,7 +21,6 @@ async def serve_requests(
     open_box: Callable[[], AbstractAsyncContextManager[RequestBox]],
     room: Callable[[], int],
     place: Callable[[PlacedCall], None],
-    journal: Journal,
 ) -> None:
     """Place each call once, until cancelled; the database may come and go.
 
@@ -31,7 +28,6 @@ async def serve_requests(
         open_box: Opens what is asked for.
         room: How many more calls this controller may place now.
         place: Begins one. Must not wait: others are behind it.
-        journal: Is told how those ended that cannot be begun.
     """
     delay_s = FIRST_DELAY_S
     while True:
@@ -39,23 +35,9 @@ async def serve_requests(
             async with open_box() as box:
                 while True:
                     for placed in await box.take(room):
-                        _begin(placed, place, journal)
+                        place(placed)
                     delay_s = FIRST_DELAY_S
         except DatabaseUnavailable as error:
             log.warning("calls to be placed are not heard of for now: %s", error)
         await asyncio.sleep(delay_s)
         delay_s = min(delay_s * 2, LONGEST_DELAY_S)
-
-
-def _begin(placed: PlacedCall, place: Callable[[PlacedCall], None], journal: Journal) -> None:
-    why = placed.route.refusal or "the call has no assistant"
-    if placed.route.assistant is not None:
-        try:
-            place(placed)
-        except OSError as error:
-            why = f"no socket for the call: {error}"
-        else:
-            return
-    log.error("a call could not be placed: %s", why)
-    end = CallStatus.FAILED, EndReason.ERROR, NORMAL_CLEARING, why
-    journal.post(CallClosed(placed.call_id, placed.at, *end))

@@ -29,10 +29,11 @@ class PlacedCall:
         number: Ours, from which it is placed.
         shown: The number that the called person sees.
         withheld: Whether they are to see none.
-        route: Our number, its owner, and the assistant that talks; without one nobody is called.
+        route: Our number, its owner, and the assistant that talks, if the call is placed.
         trunk_id: The trunk that it leaves by.
         addresses: Of that trunk, in the order of fail-over.
         ring_s: How long it may ring, None for the platform's default.
+        refusal: Why it is not placed at all, None when it is.
     """
 
     call_id: CallId
@@ -45,6 +46,7 @@ class PlacedCall:
     trunk_id: str
     addresses: Sequence[str]
     ring_s: float | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,14 @@ async def it(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
-def place(it: World, *, call: CallId = CALL, addresses: int = 1, ring_s: float = 10.0) -> None:
+def place(
+    it: World,
+    *,
+    call: CallId = CALL,
+    addresses: int = 1,
+    ring_s: float = 10.0,
+    refusal: str | None = None,
+) -> None:
     it.pbx.called += 1
     it.controller.place(
         PlacedCall(
@@ -56,6 +63,7 @@ def place(it: World, *, call: CallId = CALL, addresses: int = 1, ring_s: float =
             trunk_id=TRUNK,
             addresses=("a.example.com", "b.example.com")[:addresses],
             ring_s=ring_s,
+            refusal=refusal,
         )
     )
 
@@ -197,6 +205,18 @@ async def test_a_controller_that_stops_hangs_up_what_rings(it: World) -> None:
     await it.all_ended()
     assert it.end == (CallStatus.ENDED_WITH_ERROR, EndReason.ERROR)
     assert it.controller.room == 0
+
+
+async def test_a_call_that_is_not_placed_is_closed_with_the_reason(it: World) -> None:
+    place(it, refusal="nobody had room")
+    await it.all_ended()
+    [closed] = it.of(CallClosed)
+    assert (closed.status, closed.end_reason, closed.error) == (
+        CallStatus.FAILED,
+        EndReason.UNREACHABLE,
+        "nobody had room",
+    )
+    assert not it.pbx.dialled
 
 
 async def test_many_calls_are_placed_at_once(it: World) -> None:

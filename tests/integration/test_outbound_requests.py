@@ -137,8 +137,7 @@ async def test_an_assistant_that_was_deleted_meanwhile_calls_nobody(tenant: Tena
     await tenant.ask()
     await tenant.pool.execute("DELETE FROM assistants")
     placed = await take_one(tenant.pool)
-    assert placed.route.assistant is None
-    assert placed.route.refusal == "the assistant of the call was deleted"
+    assert placed.refusal == "the assistant of the call was deleted"
 
 
 async def test_exactly_one_controller_takes_each_call(tenant: Tenant) -> None:
@@ -179,12 +178,29 @@ async def test_a_call_that_waits_for_room_is_taken_when_there_is_some(tenant: Te
             assert len(await taking) == 1
 
 
-async def test_what_nobody_took_in_time_is_closed_and_says_so(tenant: Tenant) -> None:
-    fresh, stale = await tenant.ask(), await tenant.ask()
+async def wait_in_vain(tenant: Tenant, call: str, seconds: int) -> None:
     await tenant.pool.execute(
-        "UPDATE outbound_requests SET created_at = now() - interval '6 s' WHERE call_id = $1",
-        stale,
+        "UPDATE outbound_requests SET created_at = now() - make_interval(secs => $2)"
+        " WHERE call_id = $1",
+        call,
+        seconds,
     )
+
+
+async def test_what_nobody_took_in_time_is_taken_to_be_refused_even_without_room(
+    tenant: Tenant,
+) -> None:
+    call = await tenant.ask()
+    await wait_in_vain(tenant, call, 6)
+    async with open_requests(tenant.pool, "full", DEFAULTS) as box, asyncio.timeout(5):
+        [placed] = await box.take(lambda: 0)
+    assert (placed.call_id, placed.refusal) == (call, NOT_TAKEN)
+    assert placed.route.assistant is not None, "its webhooks are told"
+
+
+async def test_what_no_controller_lives_to_refuse_is_closed_and_says_so(tenant: Tenant) -> None:
+    fresh, stale = await tenant.ask(), await tenant.ask()
+    await wait_in_vain(tenant, stale, 9)
     async with tenant.pool.acquire() as connection:
         assert await close_untaken(connection) == [stale]
         assert await close_untaken(connection) == []
