@@ -67,6 +67,7 @@ class _Seen:
     failures: dict[Uris, Attempt] = field(default_factory=dict)
     contacts: dict[str, AddressState] = field(default_factory=dict)
     contacts_at_s: float = float("-inf")
+    asked: set[str] = field(default_factory=set)
 
 
 class TrunkWatch:
@@ -135,8 +136,15 @@ class TrunkWatch:
         contacts = {}
         for endpoint, address in _endpoints(trunks).items():
             events = await ami.ask("PJSIPShowEndpoint", Endpoint=endpoint)
-            contacts[endpoint] = contact_of(events, address)
+            contacts[endpoint] = state = contact_of(events, address)
+            if state.reachable is not None:
+                self._seen.asked.discard(endpoint)
+            elif endpoint not in self._seen.asked:
+                # The PBX would send its first OPTIONS at some time within `QUALIFY_S`.
+                await ami.do("PJSIPQualify", Endpoint=endpoint)
+                self._seen.asked.add(endpoint)
         self._seen.contacts = contacts
+        self._seen.asked &= contacts.keys()
 
     def _state(
         self, trunk: Trunk, statuses: Mapping[str, tuple[str, Uris]], calls: int

@@ -7,6 +7,7 @@ that answer with a list are asked; events of other kinds are switched off.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -61,17 +62,41 @@ class Ami:
             AsteriskUnknown: If it does not answer as it should.
             AsteriskRefused: If it does not let us in, or refuses the action.
         """
+        return await self._exchange(action, fields, self._entries)
+
+    async def do(self, action: str, **fields: str) -> None:
+        """Have something done that answers with one message.
+
+        Raises:
+            SovereignError: As `ask` does.
+        """
+        await self._exchange(action, fields, self._nothing)
+
+    async def _exchange(
+        self,
+        action: str,
+        fields: Message,
+        rest: Callable[[], Awaitable[list[Message]]],
+    ) -> list[Message]:
+        """Send an action, read whether it is taken, and then the rest of its answer."""
         try:
             if self._streams is None:
                 await self._connect()
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._listed(action, fields)
+                await self._send({"Action": action} | fields)
+                answer = await self._next()
+                if answer.get("Response") == "Success":
+                    return await rest()
         except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
             await self.close()
             raise AsteriskUnknown(f"manager: {action}: {type(error).__name__} {error}") from error
         except BaseException:
             await self.close()  # what is still to come would be taken for the next answer
             raise
+        said = answer.get("Message", "refused")
+        if "no " in said.lower():  # "No Contacts found": an empty list
+            return []
+        raise AsteriskRefused(400, f"manager: {action}: {said}")
 
     async def _connect(self) -> None:
         at = self._address
@@ -95,17 +120,14 @@ class Ami:
         if answer.get("Response") != "Success":
             raise AsteriskRefused(403, f"manager: {answer.get('Message', 'refused')}")
 
-    async def _listed(self, action: str, fields: Message) -> list[Message]:
-        await self._send({"Action": action} | fields)
-        answer = await self._next()
-        if answer.get("Response") != "Success":
-            if "no " in answer.get("Message", "").lower():  # "No Contacts found": an empty list
-                return []
-            raise AsteriskRefused(400, f"manager: {action}: {answer.get('Message', 'refused')}")
+    async def _entries(self) -> list[Message]:
         entries: list[Message] = []
         while (message := await self._next()).get("EventList") != "Complete":
             entries.append(message)
         return entries
+
+    async def _nothing(self) -> list[Message]:
+        return []
 
     async def _send(self, message: Message) -> None:
         assert self._streams is not None
