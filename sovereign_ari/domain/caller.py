@@ -89,8 +89,11 @@ class CallerSpeech:
         """How long the caller has been silent."""
         return now_s - self.stopped_s + SLACK_S
 
-    def frame(self, voiced: bool, now_s: float) -> None:
-        """Take 20 ms of the caller's audio, which ended at `now_s`."""
+    def frame(self, voiced: bool, now_s: float, *, faint: bool = False) -> None:
+        """Take 20 ms of the caller's audio, which ended at `now_s`.
+
+        Speech goes on through a faint frame, but when nothing follows it had ended before.
+        """
         self._run = self._run + 1 if voiced else 0
         self._quiet_frames = 0 if voiced else self._quiet_frames + 1
         if self._ignoring:
@@ -102,7 +105,8 @@ class CallerSpeech:
                 self.voiced_s = (self._run - 1) * FRAME_S
             self.voiced_s += FRAME_S
             self.unread_s += FRAME_S
-            self.last_voiced_s = now_s
+            if not faint:
+                self.last_voiced_s = now_s
             self.flushed = self.provider_ended = False
 
     def transcript(

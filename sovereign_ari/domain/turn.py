@@ -158,13 +158,18 @@ class TurnTaker:
         """Note what was heard of the agent last, for what it asks."""
         self._endpointing.agent_said(text)
 
-    def frame(self, voiced: bool, now_s: float) -> list[Outcome]:
+    def frame(self, voiced: bool, now_s: float, *, faint: bool = False) -> list[Outcome]:
         """Take 20 ms of the caller's audio, which ended at `now_s`.
 
         Also to be called, with False, when no audio arrives: it is what moves the time.
+
+        Args:
+            voiced: Whether the caller speaks.
+            now_s: The time.
+            faint: Whether that is so only if the caller goes on; otherwise he had ended before.
         """
         self._now_s = now_s
-        self._caller.frame(voiced, now_s)
+        self._caller.frame(voiced, now_s, faint=faint)
         return self._decide(now_s)
 
     def transcript(

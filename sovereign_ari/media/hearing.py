@@ -26,11 +26,13 @@ class Heard(NamedTuple):
         echo: Whether it is what we sent, come back: nothing that a recogniser should get.
         doubtful: Whether it ends something as loud and as long as words that was not taken for
             speech: a whisper, a strange voice, or no words at all.
+        faint: Whether the caller speaks in it only if he goes on: his voice has died away.
     """
 
     voiced: bool
     echo: bool
     doubtful: bool = False
+    faint: bool = False
 
 
 class _Doubt:
@@ -107,4 +109,5 @@ class Hearing:
         speech, level = self._activity.verdict(), self._activity.level
         echo = self._guard.is_echo(self.pcm, level, voiced=speech)
         voiced = speech and not echo
-        return Heard(voiced, echo, self._doubt.ended(level, voiced=voiced, echo=echo))
+        doubtful = self._doubt.ended(level, voiced=voiced, echo=echo)
+        return Heard(voiced, echo, doubtful, voiced and self._activity.is_faint)

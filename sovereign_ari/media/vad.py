@@ -102,6 +102,11 @@ class VoiceActivity:
         self.stream.take(pcm)
         return self.stream.is_due
 
+    @property
+    def is_faint(self) -> bool:
+        """Whether the latest frame was taken for speech only because of the one before it."""
+        return self._bridged < _BRIDGED_FRAMES
+
     def verdict(self) -> bool:
         """Say whether the frame that was taken last is speech; to be asked once for each."""
         if self._listening <= 0:

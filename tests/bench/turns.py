@@ -170,10 +170,7 @@ def examine(name: str) -> Examined:
 
 def measure(name: str, items: Sequence[Item], judged: Sequence[Judged], us: float) -> Row:
     """Let the whole set happen with what one detector said of it."""
-    courses = [
-        play(item, one.voiced, TurnTaking(), one.withheld)
-        for item, one in zip(items, judged, strict=True)
-    ]
+    courses = [play(item, one, TurnTaking()) for item, one in zip(items, judged, strict=True)]
     noise = [c for c in courses if c.item.expected is Expected.NOTHING and not is_echo(c.item)]
     echo = [c for c in courses if is_echo(c.item)]
     barge_ins = [c for c in courses if c.item.expected is Expected.BARGE_IN]

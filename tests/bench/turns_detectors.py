@@ -21,10 +21,14 @@ FULL_SCALE = 32768
 
 @dataclass(frozen=True)
 class Judged:
-    """What a detector said of each frame, and which frames it kept from the recogniser."""
+    """What a detector said of each frame, and which frames it kept from the recogniser.
+
+    Both further lists are empty for a detector that does not say it.
+    """
 
     voiced: list[bool]
     withheld: list[bool]
+    faint: list[bool]
 
 
 Listener = Callable[[Item], Judged]
@@ -112,7 +116,7 @@ def alone(make: Callable[[], SpeechDetector]) -> Listener:
 
     def listen(item: Item) -> Judged:
         detector = make()
-        return Judged([detector.is_speech(pcm) for pcm, _ in item.frames()], [])
+        return Judged([detector.is_speech(pcm) for pcm, _ in item.frames()], [], [])
 
     return listen
 
@@ -121,7 +125,7 @@ def hears(item: Item) -> Judged:
     """All that the product does with a frame: its detector, and its guard against echoes."""
     hearing = Hearing(PCM_8K, PCM_8K)
     heard = [hearing.judge(pcm, [sent or None]) for pcm, sent in item.frames()]
-    return Judged([h.voiced for h in heard], [h.echo for h in heard])
+    return Judged([h.voiced for h in heard], [h.echo for h in heard], [h.faint for h in heard])
 
 
 def detectors() -> Iterator[tuple[str, Listener]]:

@@ -92,7 +92,7 @@ def delayed(
     """What another `endpointing_min_delay` makes of the turns."""
     settings = TurnTaking(endpointing_min_delay_s=delay_s)
     turns = [
-        play(item, one.voiced, settings)
+        play(item, one, settings)
         for item, one in zip(items, judged, strict=True)
         if item.expected is Expected.TURN
     ]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from sovereign_ari.domain.agent import TurnTaking
 from sovereign_ari.domain.turn import Decision, EndTurn, Outcome, TurnTaker
 from sovereign_ari.media.vad import level_dbfs
+from tests.bench.turns_detectors import Judged
 from tests.support.labelled_set import Expected, Item, Said
 
 FRAME_S = 0.02
@@ -75,27 +77,26 @@ class _Recogniser:
         return " ".join(said.word for said in self._words[first:last])
 
 
-def play(
-    item: Item, voiced: Sequence[bool], settings: TurnTaking, withheld: Sequence[bool] = ()
-) -> Course:
+def play(item: Item, judged: Judged, settings: TurnTaking) -> Course:
     """Let one item happen.
 
     Args:
         item: The sound and the truth.
-        voiced: What a detector said of each frame.
+        judged: What a detector said of each frame.
         settings: Of the assistant.
-        withheld: Which frames the recogniser did not get, as echo; empty for none.
     """
     course = Course(item)
     turns = TurnTaker(settings, 0.0)
-    recogniser = _Recogniser([*item.words, *_overheard(item, withheld)])
+    recogniser = _Recogniser([*item.words, *_overheard(item, judged.withheld)])
     over_agent = item.expected is not Expected.TURN
     if over_agent:
         turns.agent_began()
     paused_s: float | None = None
-    for number, is_voiced in enumerate(voiced, 1):
+    frames = zip_longest(judged.voiced, judged.faint, fillvalue=False)
+    for number, (is_voiced, is_faint) in enumerate(frames, 1):
         now_s = number * FRAME_S
-        for outcome in [*turns.frame(is_voiced, now_s), *recogniser.tell(turns, now_s)]:
+        heard = turns.frame(is_voiced, now_s, faint=is_faint)
+        for outcome in [*heard, *recogniser.tell(turns, now_s)]:
             match outcome:
                 case Decision.FLUSH:
                     recogniser.flush(now_s)
@@ -115,7 +116,7 @@ def play(
                         turns.agent_ended()  # so that words after a cut-off are seen too
                 case _:
                     pass  # nothing is heard of it
-    _resumed(course, paused_s, len(voiced) * FRAME_S)
+    _resumed(course, paused_s, len(judged.voiced) * FRAME_S)
     return course
 
 

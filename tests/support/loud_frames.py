@@ -9,6 +9,7 @@ class LoudFrames:
     """Takes what is loud for speech, and asks no network."""
 
     speech_dbfs = -45.0
+    is_faint = False
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz

@@ -6,7 +6,7 @@ import pytest
 
 from sovereign_ari.domain.agent import TurnTaking
 from sovereign_ari.domain.anticipation import Anticipate
-from sovereign_ari.domain.turn import Decision, EndTurn
+from sovereign_ari.domain.turn import Decision, EndTurn, TurnTaker
 from tests.unit.domain.test_turn import Scene
 
 
@@ -152,3 +152,19 @@ def test_at_most_two_texts_are_anticipated_in_a_turn() -> None:
     for word in "one more word and again":
         scene.speak(400).quiet(220).words(f"word {word}").quiet(100)
     assert scene.kinds().count(Anticipate) == 2
+
+
+def test_a_voice_that_only_seemed_to_go_on_had_ended_before() -> None:
+    taker = TurnTaker(TurnTaking(endpointing_min_delay_s=0.4), 0.0)
+    for number in range(1, 31):
+        taker.frame(True, number * 0.02)
+    taker.frame(True, 0.62, faint=True)
+    ended: list[tuple[int, EndTurn]] = []
+    for number in range(32, 60):
+        outcomes = taker.frame(False, number * 0.02)
+        if Decision.FLUSH in outcomes:
+            outcomes += taker.transcript(
+                "what time do you open?", final=True, flushed=True, now_s=number * 0.02
+            )
+        ended += [(number, outcome) for outcome in outcomes if isinstance(outcome, EndTurn)]
+    assert ended == [(50, EndTurn("what time do you open?", 0.6))]
