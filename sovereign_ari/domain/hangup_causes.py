@@ -99,7 +99,8 @@ def failure(sip: int | None, cause: int | None, *, rang: bool) -> Failure:
     if cause:
         codes.append(f"cause {cause}")
     told = f"{text} ({', '.join(codes)})" if codes else text
-    return Failure(reason, told, elsewhere and not rang)
+    everywhere = sip is not None and sip >= 600  # RFC 3261: of the callee, wherever he is
+    return Failure(reason, told, elsewhere and not (rang or everywhere))
 
 
 def _meaning(sip: int | None, cause: int | None) -> tuple[EndReason, str, bool]:
