@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from sovereign_ari.control.ports import CallServices, Note
 from sovereign_ari.control.requests import regardless
-from sovereign_ari.conversation.briefing import Question, briefed
+from sovereign_ari.conversation.briefing import Answers, Question, briefed
 from sovereign_ari.conversation.dialogue import Dialogue
-from sovereign_ari.conversation.terms import Reporting
+from sovereign_ari.conversation.terms import Reporting, in_language_of
 from sovereign_ari.conversation.tools import NoTools
 from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.consent import LANGUAGES
 from sovereign_ari.domain.dialplan import ARGUMENT_MEDIA
 from sovereign_ari.domain.ids import BridgeId, CallId
 from sovereign_ari.errors import AsteriskUnknown
@@ -88,8 +89,10 @@ class Consult:
     def _open(self, asking: Assistant, media: MediaLeg) -> Dialogue:
         services = self._services
         providers = services.providers.for_assistant(asking, self._wire, self._note)
-        question = Question(asking, self._decide)
-        providers = replace(providers, llm=question, tools=NoTools(), speculate=False)
+        answers = Answers(providers.stt, in_language_of(asking, LANGUAGES), self._decide)
+        providers = replace(
+            providers, stt=answers, llm=Question(asking), tools=NoTools(), speculate=False
+        )
         told = Reporting(
             turn=lambda _: None,
             note=lambda kind, detail: self._note("consult", {"what": kind, **detail}),

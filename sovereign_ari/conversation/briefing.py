@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from sovereign_ari.conversation.speakable import speakable
@@ -12,7 +12,17 @@ from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.consent import consent
 from sovereign_ari.errors import ProviderError
-from sovereign_ari.speech.base import LanguageModel, Message, ReplyPart, Token, ToolSpec
+from sovereign_ari.media.pcm import AudioFormat
+from sovereign_ari.speech.base import (
+    LanguageModel,
+    Message,
+    ReplyPart,
+    SpeechStream,
+    SpeechToText,
+    Token,
+    ToolSpec,
+    Transcript,
+)
 
 SUMMARISED_WITHIN_S = 5.0
 LONGEST_SUMMARY = 600
@@ -79,27 +89,68 @@ async def summarise(model: LanguageModel, history: Sequence[Message]) -> str:
 
 
 class Question:
-    """A language model that wants to know one thing, and repeats its question until it does.
-
-    Args:
-        assistant: In whose language.
-        decided: Told the answer, once. Must not wait.
-    """
+    """A language model that has one thing to ask, whatever it hears."""
 
     label = "none/question"
 
-    def __init__(self, assistant: Assistant, decided: Callable[[bool], None]) -> None:
-        blocks = (assistant.tts, assistant.stt)
-        named = (str(block.get("language") or "")[:2].lower() for block in blocks)
-        self._language = next(filter(None, named), "en")
+    def __init__(self, assistant: Assistant) -> None:
         self._words = in_language_of(assistant, _QUESTIONS)
-        self._decided = decided
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec]
     ) -> AsyncIterator[ReplyPart]:
         """See `LanguageModel`."""
-        last = next((m.content for m in reversed(messages) if m.role == "user"), "")
-        if (answer := consent(last, self._language)) is not None:
-            self._decided(answer)
         yield Token(self._words)
+
+
+class Answers:
+    """A recogniser that looks for an answer in what it passes on.
+
+    The conversation alone would not do: a yes while it speaks is mere assent to it.
+
+    Args:
+        recogniser: Understands.
+        language: Two letters.
+        decided: Told each answer. Must not wait.
+    """
+
+    def __init__(
+        self, recogniser: SpeechToText, language: str, decided: Callable[[bool], None]
+    ) -> None:
+        self.label = recogniser.label
+        self._recogniser = recogniser
+        self._language = language
+        self._decided = decided
+
+    def format_for(self, wire: AudioFormat) -> AudioFormat:
+        """See `SpeechToText`."""
+        return self._recogniser.format_for(wire)
+
+    @asynccontextmanager
+    async def open(self, audio: AudioFormat) -> AsyncIterator[SpeechStream]:
+        """See `SpeechToText`."""
+        async with self._recogniser.open(audio) as stream:
+            yield _Answers(stream, self._look)
+
+    def _look(self, transcript: Transcript) -> None:
+        if transcript.final and (answer := consent(transcript.text, self._language)) is not None:
+            self._decided(answer)
+
+
+class _Answers:
+    def __init__(self, stream: SpeechStream, look: Callable[[Transcript], None]) -> None:
+        self._stream = stream
+        self._look = look
+
+    async def send(self, audio: bytes) -> None:
+        """See `SpeechStream`."""
+        await self._stream.send(audio)
+
+    async def flush(self) -> None:
+        """See `SpeechStream`."""
+        await self._stream.flush()
+
+    async def __aiter__(self) -> AsyncIterator[Transcript]:
+        async for transcript in self._stream:
+            self._look(transcript)
+            yield transcript

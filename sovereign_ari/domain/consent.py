@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-MOST_WORDS = 8
+MOST_WORDS = 5
+"""An answer is short; our own question, heard as an echo, is not."""
 
 _YES: Mapping[str, frozenset[str]] = {
     "en": frozenset({"yes", "yeah", "yep", "sure", "okay", "ok", "accept", "connect", "one"}),
@@ -31,6 +32,9 @@ _NO: Mapping[str, frozenset[str]] = {
     "pt": frozenset({"não", "nao", "recuso", "recusar", "dois"}),
     "pl": frozenset({"nie", "odrzucam", "dwa"}),
 }
+
+LANGUAGES: Mapping[str, str] = {language: language for language in _YES}
+"""Those in which an answer is understood, by themselves."""
 
 
 def consent(text: str, language: str) -> bool | None:
