@@ -128,6 +128,7 @@ async def run_controller(settings: Settings) -> None:
             transfer_lines=PooledTransferLines(pool, _policy(settings).allows),
             transfer_headers=frozenset(settings.transfer_headers),
             ring_s=settings.ring_timeout_s,
+            country=settings.country,
         )
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     rtp_ports: str = "10000-19999"
     trunk_addresses: Annotated[tuple[str, ...], NoDecode] = ()
     external_address: str | None = None
+    country: str | None = None
     public_url: str | None = Field(
         default=None, pattern=r"^https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?$", max_length=255
     )
@@ -122,6 +124,13 @@ class Settings(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is not None:
             ipaddress.ip_address(value)  # names would be looked up by Asterisk, again and again
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _country(cls, value: str | None) -> str | None:
+        if value is not None and value not in SUPPORTED_REGIONS:
+            raise ValueError("is not the code of a country, such as NL")
         return value
 
     @field_validator("rtp_ports")

@@ -39,6 +39,7 @@ from sovereign_ari.domain.dialplan import (
     UNKNOWN_EXTENSION,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
+from sovereign_ari.domain.numbers import caller_number, dialled_number
 from sovereign_ari.domain.outbound import PlacedCall
 from sovereign_ari.errors import CallOverloaded, SovereignError
 from sovereign_ari.media.pcm import BY_CODEC
@@ -107,8 +108,8 @@ class Controller:
             case StasisStart(channel=channel, args=args):
                 role, *rest = args or ("",)
                 self._on_entered(ChannelId(channel.id), role, rest)
-            case ChannelHangupRequest(channel=channel, cause=cause):
-                self._on_gone(channel.id, cause or NORMAL_CLEARING)
+            case ChannelHangupRequest(channel=channel, cause=cause, soft=soft):
+                self._on_gone(channel.id, cause or NORMAL_CLEARING, by_pbx=soft is True)
             case ChannelDestroyed(channel=channel, cause=cause):
                 self._on_gone(channel.id, cause)
             case ChannelTalkingStarted(channel=channel) | ChannelTalkingFinished(channel=channel):
@@ -290,8 +291,8 @@ class Controller:
         services = self._services
         now = services.wall_clock()
         new_id = call_id("inbound", int(now.timestamp() * 1000), services.entropy())
-        withheld = presentation.startswith("prohib") or not caller
-        number = None if withheld else caller
+        dialled = dialled_number(dialled, services.country, bare="".join(rest[5:6]) == "1")
+        number = caller_number(caller, presentation, services.country)
         invitation = Invitation(channel, dialled, codec, number, "".join(rest[4:5]))
         try:
             call = LiveCall(new_id, invitation, services)
@@ -334,12 +335,12 @@ class Controller:
         except Exception:  # the sweep finds what is left
             log.exception("a call that failed could not be cleaned up")
 
-    def _on_gone(self, channel: str, cause: int) -> None:
+    def _on_gone(self, channel: str, cause: int, *, by_pbx: bool = False) -> None:
         if (call := self._by_channel.get(channel)) and not call.has_line:
             return  # of the address that was tried before
         if call:
             agreed = call.transfers.left() if call.transfers is not None else None
-            self._tell(call, agreed or HungUp(cause))
+            self._tell(call, agreed or HungUp(cause, by_pbx))
             return
         owner = call_of(channel)
         if owner is not None and (call := self._calls.get(owner)):

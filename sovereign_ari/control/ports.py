@@ -190,6 +190,7 @@ class CallServices:
         transfer_lines: Knows what they may be transferred over.
         transfer_headers: What whoever takes a call over is told in headers: `call-id`, `summary`.
         ring_s: How long those that we place may ring.
+        country: In which the trunks are; None when national numbers are not known.
     """
 
     app: str
@@ -208,3 +209,4 @@ class CallServices:
     transfer_lines: TransferLines = field(default_factory=NoTransferLines)
     transfer_headers: frozenset[str] = frozenset()
     ring_s: float = 45.0
+    country: str | None = None

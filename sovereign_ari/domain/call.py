@@ -40,6 +40,7 @@ CONGESTION = 42  # Q.850: switching equipment congestion; SIP 503
 RTP_TIMEOUT = 44  # Q.850: channel not available; what Asterisk says when `rtp_timeout` is over
 NO_AUDIO = "no audio came from the caller's side for so long that the PBX ended the call"
 TURNED_AWAY = "the answer to assistant-request rejected the call"
+ENDED_AT_CONSOLE = "the PBX was told to end the call, not by the caller and not by us"
 
 
 class CallState(Enum):
@@ -151,9 +152,15 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True)
 class HungUp:
-    """The caller's leg is gone or going. `cause` is Q.850."""
+    """The caller's leg is gone or going. `cause` is Q.850.
+
+    Attributes:
+        by_pbx: Whether nobody at the other end wanted that: our PBX missed his audio, or somebody
+            hung up at its console.
+    """
 
     cause: int
+    by_pbx: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +370,10 @@ def _outcome(
             return Outcome(CallStatus.TRANSFERRED, EndReason.TRANSFERRED)
         case HungUp(cause=cause) if cause == RTP_TIMEOUT and state is CallState.TALKING:
             return Outcome(CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, cause, NO_AUDIO)
+        case HungUp(cause=cause, by_pbx=True):
+            talked = state is CallState.TALKING
+            status = CallStatus.ENDED_WITH_ERROR if talked else CallStatus.FAILED
+            return Outcome(status, EndReason.ERROR, cause, ENDED_AT_CONSOLE)
         case HungUp(cause=cause):
             return Outcome(CallStatus.ENDED, EndReason.USER_HANGUP, cause)
         case Failed(error=error, cause=cause):

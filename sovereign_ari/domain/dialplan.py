@@ -81,6 +81,9 @@ comes in, and we set it for one that we place."""
 VARIABLE_CALL: Final = "SOVEREIGN_CALL"
 """Set by us on the caller's channel: the call id, which ARI shows with the channel."""
 
+CONSOLE_NAME: Final = "CHANNEL(accountcode)"
+"""Set by us on the caller's channel to the call id: `sovereign calls` in the console shows it."""
+
 VARIABLE_PEER: Final = "SOVEREIGN_PEER"
 """Set by us before `TRANSFER_CONTEXT`: the name of the channel that the caller is joined with."""
 

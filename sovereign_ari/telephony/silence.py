@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sovereign_ari.domain.dialplan import (
+    CONSOLE_NAME,
     GLOBAL_ENDED,
     VARIABLE_ALONE_REASON,
     VARIABLE_ALONE_S,
@@ -91,6 +92,7 @@ class LineLimits:
             talk = f"{HANGOVER_S * 1000:.0f},{TALK_LEVEL}"
         return {
             VARIABLE_CALL: call,
+            CONSOLE_NAME: call,
             VARIABLE_MAX_S: f"{self.longest_s:g}",
             VARIABLE_LEASE_S: f"{min(self.lease_s, self.longest_s):g}",
             VARIABLE_ALONE_S: str(self.alone_s),

@@ -94,12 +94,14 @@ class Dial(_Message):
 class ChannelHangupRequest(_Message):
     """A side wants the channel gone. `cause` is Q.850, 0 or absent when unknown.
 
-    `tech_cause` is the SIP status that ended it, absent when there was none (22.7 on).
+    `tech_cause` is the SIP status that ended it, absent when there was none (22.7 on). `soft` is
+    true when it was our own PBX that decided so, at its console or for lack of audio.
     """
 
     type: Literal["ChannelHangupRequest"]
     channel: Channel
     cause: int | None = None
+    soft: bool | None = None
     tech_cause: int | None = None
 
 

@@ -93,7 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     _N: {_E, _D, _M, _W, "aiohttp", "audioop"},
     _X: {_D, "prometheus_client"},
     _L: {"structlog"},
-    _G: {_E, "pydantic", "pydantic_settings", "dotenv"},
+    _G: {_E, "pydantic", "pydantic_settings", "dotenv", "phonenumbers"},
 }
 PURE = (_D, _M, f"{_A}.importers")
 ABOVE_THE_ARROWS = ("sovereign_ari", "sovereign_ari.__main__", "sovereign_ari.app")

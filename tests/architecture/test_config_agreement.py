@@ -106,6 +106,10 @@ def test_what_a_caller_sends_is_filtered_before_it_becomes_an_argument() -> None
     inbound = section(config("extensions.conf"), "sovereign-inbound")
     assert "CALLERID(num)" not in re.findall(r"Stasis\(.*\)", inbound)[0]
     assert re.search(r"FILTER\([^,]*,\$\{CALLERID\(num\)\}\)", inbound)
+    text = config("extensions.conf")
+    for context in ("from-local", "from-trunk"):
+        for use in re.findall(r"^.*\$\{EXTEN.*$", section(text, context), re.MULTILINE):
+            assert "Set(SOVEREIGN_TO=${EXTEN})" in use or use.startswith("exten => _XX"), use
 
 
 def test_only_loopback_reaches_ari() -> None:

@@ -101,3 +101,9 @@ def test_prices_are_read_from_json() -> None:
 def test_prices_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="SOVEREIGN_PRICES"):
         read_settings({"SOVEREIGN_PRICES": text}, None)
+
+
+def test_a_country_is_one_that_has_telephones() -> None:
+    assert read_settings({"SOVEREIGN_COUNTRY": "NL"}, None).country == "NL"
+    with pytest.raises(SettingsError, match="COUNTRY"):
+        read_settings({"SOVEREIGN_COUNTRY": "UK"}, None)  # it is GB

@@ -9,6 +9,7 @@ import pytest
 
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.call import (
+    ENDED_AT_CONSOLE,
     NO_ANSWER,
     NORMAL_CLEARING,
     RTP_TIMEOUT,
@@ -242,3 +243,17 @@ def test_a_line_that_sends_no_audio_for_ever_is_not_said_to_have_hung_up() -> No
     assert outcome is not None
     assert (outcome.status, outcome.reason) == (CallStatus.ENDED_WITH_ERROR, EndReason.ERROR)
     assert "no audio" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (CallState.TALKING, CallStatus.ENDED_WITH_ERROR),
+        (CallState.OPENING, CallStatus.FAILED),
+    ],
+)
+def test_a_hang_up_at_the_console_is_not_the_callers(state: CallState, status: CallStatus) -> None:
+    outcome = step(state, HungUp(16, by_pbx=True)).outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == (status, EndReason.ERROR)
+    assert outcome.error == ENDED_AT_CONSOLE
