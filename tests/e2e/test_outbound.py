@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,7 @@ from tests.support.sip_callee import (
 )
 
 PUSHED_WITHIN_S = 5.0
+FORGOTTEN_WITHIN_S = 8.0  # how many calls go over a trunk is looked at now and then
 THEM = "+31612345678"
 
 
@@ -80,8 +82,9 @@ async def desk(reception: Reception, **assistant: Any) -> AsyncIterator[Desk]:
         ids = {"number_id": found["id"], "assistant_id": found["assistant_id"]}
         yield Desk(reception, callee, ids)
         await reception.api.change(f"/numbers/{found['id']}", {"transfer_trunk_id": None})
-        removed = await reception.api.request("DELETE", f"/sip-trunks/{trunk_id}")
-        assert removed.status == 200, removed
+        async with asyncio.timeout(FORGOTTEN_WITHIN_S):
+            while (await reception.api.request("DELETE", f"/sip-trunks/{trunk_id}")).status == 409:
+                await asyncio.sleep(0.3)
 
 
 def told_and_said(messages: list[Json], _tools: list[Json]) -> str:
@@ -93,6 +96,7 @@ async def test_whoever_answers_is_greeted_and_talked_to(reception: Reception) ->
     reception.vendor.reply = told_and_said
     async with desk(reception) as it:
         it.callee.plan = Answers(after_s=1.5, progress=183)
+        begun_s = time.monotonic()
         call_id = await it.call(first_message="Good day", context="Order 42")
         call = await it.callee.latest()
         await it.status(call_id, "ringing")
@@ -102,7 +106,7 @@ async def test_whoever_answers_is_greeted_and_talked_to(reception: Reception) ->
         async with asyncio.timeout(5):
             while not call.answered_at_s:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        greeted_s = await hear_tones(call, "Good day", 0.0)  # type: ignore[arg-type]
+        greeted_s = await hear_tones(call, "Good day", begun_s)  # type: ignore[arg-type]
         assert 0 <= greeted_s - call.answered_at_s < 0.5, "not before the answer, and at once"
         spoken_s = await say_tones(call, "yes")  # type: ignore[arg-type]
         await hear_tones(call, "Order 42 yes", spoken_s)  # type: ignore[arg-type]
