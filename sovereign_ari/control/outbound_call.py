@@ -48,6 +48,9 @@ CODEC = "ulaw"
 """Between the PBX and us. Which codec the trunk takes is known too late to be the same always."""
 
 GONE_BEFORE_SPEECH = 16
+UNMINDED_S = 15.0
+"""If we die while it rings, the PBX ends the call after so much more than it may ring. The answer
+brings the call another limit."""
 
 log = logging.getLogger(__name__)
 
@@ -125,11 +128,13 @@ class OutboundCall(LiveCall):
     async def _call_them(self) -> DialResult:
         placed, services = self._placed, self._services
         dialler = Dialler(services.ari, self.legs, self.note, services.clock)
+        ring_s = placed.ring_s or services.ring_s
         dialled = Dialled(
             LINE,
             dial_strings(placed.trunk_id, placed.addresses, placed.destination),
             CallerId(placed.shown, withheld=placed.withheld),
-            placed.ring_s or services.ring_s,
+            ring_s,
+            {"TIMEOUT(absolute)": f"{ring_s + UNMINDED_S:g}"},
         )
         return await dialler.dial(dialled, self._on_progress)
 
