@@ -29,6 +29,7 @@ CONTACT_USER = "account"
 """By which a carrier calls us back where we are registered; an extension of the dialplan."""
 
 QUALIFY_S = 30
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _SAFE = re.compile(r"[A-Za-z0-9_.!~*()+-]")
 _ENDPOINT = (
     ("context", "from-trunk"),
@@ -212,8 +213,8 @@ def _encryption(encrypted: bool, *, optional: bool = False) -> list[tuple[str, s
 def _registration(trunk: Trunk, at: Place) -> PbxObject:
     assert trunk.username is not None
     user, _, domain = trunk.username.rpartition("@")
-    if not user:
-        user, domain = domain, at.host
+    if not user or not _DOMAIN.fullmatch(domain):
+        user, domain = trunk.username, at.host
     user = "".join(_escaped(character) for character in user)
     fields = (
         ("server_uri", _uri(trunk.transport, at)),
