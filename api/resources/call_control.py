@@ -61,10 +61,12 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
     return await _tell(asked, call_id, body.root.command())
 
 
-async def _check(
-    asked: Asked, connection: asyncpg.Connection, call_id: str, wanted: Transfer
-) -> None:
-    """Refuse a transfer that the controller of the call would refuse."""
+async def _fault(
+    asked: Asked, connection: asyncpg.Connection, call_id: str, wanted: ControlCommand
+) -> str | None:
+    """Why the controller of a call would refuse a transfer."""
+    if not isinstance(wanted, Transfer):
+        return None
     number_id = await number_of(connection, call_id)
     line = await find_line(connection, asked.organisation_id, number_id, wanted.destination)
     allows = asked.parts.outgoing.allows
@@ -75,7 +77,8 @@ async def _check(
         else:
             dial(wanted.destination, line, hops=0)
     except Unreachable as why:
-        raise Impossible(str(why), code="transfer_unavailable", param="destination") from None
+        return str(why)
+    return None
 
 
 async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandSent:
@@ -83,12 +86,15 @@ async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandS
     with ExitStack() as stack:
         async with asked.tenant() as connection:
             controller = await _admit(asked, connection, call_id)
-            if isinstance(command, Transfer):
-                await _check(asked, connection, call_id, command)
-            command_id = await send(
-                connection, asked.organisation_id, call_id, controller, command
-            )
-            answer = stack.enter_context(asked.parts.answers.expected(command_id))
+            fault = await _fault(asked, connection, call_id, command)
+            command_id = answer = None
+            if fault is None:
+                command_id = await send(
+                    connection, asked.organisation_id, call_id, controller, command
+                )
+                answer = stack.enter_context(asked.parts.answers.expected(command_id))
+        if command_id is None or answer is None:  # and yet it counts
+            raise Impossible(fault or "", code="transfer_unavailable", param="destination")
         await asyncio.wait((answer,), timeout=ANSWERED_WITHIN_S)
     if answer.done():
         with suppress(*UNAVAILABLE):  # the row goes later, and what we know is true

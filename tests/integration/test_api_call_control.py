@@ -147,7 +147,9 @@ async def test_a_transfer_to_where_the_call_cannot_go_is_refused(
 
 
 async def test_a_transfer_reaches_the_call(api: Api, it: Commanded, path: str) -> None:
-    body = TRANSFER | {"destination": "sip:desk@example.com", "message": "One moment."}
+    body: dict[str, Any] = {
+        "type": "transfer", "destination": "sip:desk@example.com", "message": "One moment.",
+    }  # fmt: skip
     assert await api.ask("POST", path, body) == (200, SENT)
     body = body | {"mode": "warm", "timeout_seconds": 9, "caller_id": "+31207654321"}
     assert await api.ask("POST", path, body) == (200, SENT)

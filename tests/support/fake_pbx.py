@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sovereign_ari.domain.dialplan import UNKNOWN_EXTENSION
+from sovereign_ari.domain.dialplan import JOIN_EXTENSION, TRANSFER_CONTEXT, UNKNOWN_EXTENSION
 from tests.support.fake_ari import FakeAri
 
 _STEPS = [
@@ -40,7 +40,7 @@ class Pbx(FakeAri):
     """`FakeAri` that plays the dialplan too, and can hold a request at any step.
 
     `held` requests wait, before they act, until their event is set. `faults` maps a step to a
-    status, or to 0: act, then drop the connection.
+    status, or to 0: act, then drop the connection. `late_s` says how late each request is served.
     """
 
     held: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -51,10 +51,12 @@ class Pbx(FakeAri):
     names: dict[str, str] = field(default_factory=dict)
     sent_away: list[str] = field(default_factory=list)
     garbage: bool = False
+    unjoinable: bool = False
     called: int = 0
     far_ends: dict[str, socket.socket] = field(default_factory=dict)
     dialled: list[str] = field(default_factory=list)
     callee: Callable[[str], Coroutine[Any, Any, None]] | None = None
+    late_s: Callable[[], float] | None = None
 
     def hold(self, step: str) -> asyncio.Event:
         self.held[step] = asyncio.Event()
@@ -95,6 +97,8 @@ class Pbx(FakeAri):
         if (gate := self.held.get(step)) is not None:
             self.waiting.append(step)
             await gate.wait()
+        if self.late_s is not None:
+            await asyncio.sleep(self.late_s())
         if self.garbage:
             return web.json_response([{"nothing": 1}, None])
         fault = self.faults.get(step)
@@ -129,11 +133,21 @@ class Pbx(FakeAri):
                 return super()._act(method, path, query)
             case "POST", ["channels" | "bridges" | "applications", *_]:
                 return web.json_response({"message": "not found"}, status=404)
-            case "DELETE", ["channels", channel] if channel in self.channels:
+            case "DELETE", _:
+                return self._delete(path, query) or super()._act(method, path, query)
+            case _:
+                return super()._act(method, path, query)
+
+    def _delete(self, path: list[str], query: Any) -> web.Response | None:
+        match path:
+            case ["applications", *_]:
+                self.owned.discard(query["eventSource"].removeprefix("channel:"))
+                return web.json_response({"name": self.app, "channel_ids": sorted(self.owned)})
+            case ["channels", channel] if channel in self.channels:
                 self._later(self.hang_up(channel))
                 return web.Response(status=204)
             case _:
-                return super()._act(method, path, query)
+                return None
 
     def _play(self, channel: str, request: list[str], query: Any) -> None:
         """Do what a request for a channel leads to in the dialplan."""
@@ -141,6 +155,11 @@ class Pbx(FakeAri):
             case ["continue"] if query["extension"] == UNKNOWN_EXTENSION:
                 self.sent_away.append(channel)
                 self._later(self.hang_up(channel, 41))
+            case ["continue"] if query["context"] == TRANSFER_CONTEXT:
+                self.owned.discard(channel)
+                self.leave_bridges(channel)
+                if query["extension"] == JOIN_EXTENSION:
+                    self._later(self._join(channel))
             case ["continue"]:
                 self._later(self.enter(channel, "answered"))
             case ["dial"]:
@@ -149,14 +168,34 @@ class Pbx(FakeAri):
             case _:
                 pass
 
+    async def _join(self, caller: str) -> None:
+        """Have the dialplan join a caller with the leg that waits for him, if it is there."""
+        legs = [channel for channel in self.channels if channel.endswith("-transfer")]
+        if not legs or self.unjoinable:
+            self.owned.add(caller)
+            await self.enter(caller, "back", "NONEXISTENT", "")
+        else:
+            self.bridges["basic"] = {caller, *legs}
+            self.names["basic"] = ""
+
+    def leave_bridges(self, channel: str) -> None:
+        for members in self.bridges.values():
+            members.discard(channel)
+
     def _tell(self, path: list[str]) -> web.Response | None:
         match path:
+            case ["channels", channel] if channel in self.channels:
+                return web.json_response(self.channel(channel))
             case ["applications", _]:
                 body = {"name": self.app, "channel_ids": sorted(self.owned), "bridge_ids": []}
                 return web.json_response(body)
             case ["bridges"]:
                 names = {bridge: self.names.get(bridge, self.app) for bridge in self.bridges}
-                return web.json_response([{"id": b, "name": names[b]} for b in self.bridges])
+                listed = [
+                    {"id": b, "name": names[b], "channels": sorted(self.bridges[b])}
+                    for b in self.bridges
+                ]
+                return web.json_response(listed)
             case _:
                 return None
 

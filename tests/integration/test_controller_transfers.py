@@ -1,0 +1,143 @@
+"""Transfers against a PBX in which each side answers, refuses and hangs up at every step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sovereign_ari.control import sweep
+from sovereign_ari.domain.control import CommandOutcome, Transfer
+from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.records import CallNote, CallStatus, EndReason, TurnRecord
+from tests.support.controller_world import World, world
+from tests.support.fake_ari import until
+
+DESK = Transfer("sip:desk@example.com")
+ENDED = (CallStatus.ENDED, EndReason.USER_HANGUP)
+TRANSFERRED = (CallStatus.TRANSFERRED, EndReason.TRANSFERRED)
+
+
+@pytest.fixture
+async def it(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(sweep, "SWEEP_S", 0.3)
+    monkeypatch.setattr(sweep, "GRACE_S", 0.2)
+    async with world() as it:
+        yield it
+
+
+async def a_call(it: World) -> CallId:
+    await it.pbx.call("c")
+    await it.greeted()
+    (call,) = it.controller.call_ids()
+    return call
+
+
+def steps(it: World) -> list[str]:
+    return [str(n.detail["step"]) for n in it.of(CallNote) if n.kind == "transfer"]
+
+
+def callee(it: World, *states: str) -> None:
+    async def play(channel: str) -> None:
+        for state in states:
+            await it.pbx.change(channel, state)
+
+    it.pbx.callee = play
+
+
+async def test_who_answers_is_joined_and_nobody_is_hung_up(it: World) -> None:
+    callee(it, "Ringing", "Up")
+    call = await a_call(it)
+    assert it.controller.control(call, DESK) is CommandOutcome.DONE
+    await until(lambda: not it.controller.calls)
+    assert it.end == TRANSFERRED
+    assert steps(it) == ["begun", "ringing", "answered", "joined"]
+    await asyncio.sleep(1.0)  # some sweeps
+    assert set(it.pbx.channels) == {"c", f"{call}-transfer"}
+    assert set(it.pbx.bridges) == {"basic"}
+    assert not it.pbx.owned
+    await it.pbx.hang_up("c")
+    await it.pbx.hang_up(f"{call}-transfer")
+    it.pbx.bridges.clear()
+    await it.all_ended()
+
+
+async def test_the_assistant_speaks_about_a_refusal(it: World) -> None:
+    async def busy(channel: str) -> None:
+        await it.pbx.change(channel, "Ringing")
+        await it.pbx.refuse_call(channel, 17, 486)
+
+    it.pbx.callee = busy
+    it.answers = lambda messages: "Busy." if ": busy (SIP 486" in messages[-1].content else "?"
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Busy.")
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == ENDED
+    assert steps(it) == ["begun", "ringing", "failed"]
+
+
+async def test_one_transfer_at_a_time(it: World) -> None:
+    callee(it, "Ringing")
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: "ringing" in steps(it))
+    it.controller.control(call, DESK)
+    assert steps(it) == ["begun", "ringing", "failed"]
+    assert len(it.pbx.dialled) == 1
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+
+
+@pytest.mark.parametrize("step", ["create", "dial", "continue", "variables"])
+async def test_a_caller_who_leaves_at_any_step_leaves_nothing(it: World, step: str) -> None:
+    callee(it, "Ringing", "Up")
+    call = await a_call(it)
+    gate = it.pbx.hold(step)
+    seen = it.pbx.waiting.count(step)
+    it.controller.control(call, DESK)
+    await until(lambda: it.pbx.waiting.count(step) > seen)
+    await it.pbx.hang_up("c")
+    gate.set()
+    await it.all_ended()
+    assert it.end == ENDED
+
+
+async def test_a_caller_who_leaves_while_it_rings_leaves_nothing(it: World) -> None:
+    callee(it, "Ringing")
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: "ringing" in steps(it))
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == ENDED
+
+
+async def test_who_hangs_up_before_being_joined_gives_the_caller_back(it: World) -> None:
+    callee(it, "Up")
+    it.pbx.unjoinable = True
+    it.answers = lambda messages: "Gone." if "hung up at once" in messages[-1].content else "?"
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Gone.")
+    assert "c" in it.pbx.bridges[f"{call}-bridge"]
+    assert f"{call}-transfer" not in it.pbx.channels
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+
+
+async def test_a_controller_that_stops_leaves_nobody_ringing(it: World) -> None:
+    callee(it, "Ringing")
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: "ringing" in steps(it))
+    await it.controller.drain(0.1)
+    await it.all_ended()
+
+
+async def test_a_caller_whom_nobody_expects_back_is_sent_away(it: World) -> None:
+    it.pbx.channels["x"] = "Up"
+    await it.pbx.enter("x", "back", "FAILURE", "486")
+    await until(lambda: it.pbx.sent_away == ["x"])
