@@ -8,11 +8,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from db.journal import CHANGED, NOT_SEEN, NOTIFY_ALL
-
-RESTARTED = "the controller of this call restarted"
-GUESSES = (NOT_SEEN, RESTARTED)
-"""Errors of calls that were closed because nobody minded them, not because one knew their end."""
+from db.journal import CHANGED, GUESSES, NOT_SEEN, NOTIFY_ALL, RESTARTED
 
 
 async def beat(connection: asyncpg.Connection, name: str, *, node: str, capacity: int) -> None:

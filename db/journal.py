@@ -31,7 +31,9 @@ from sovereign_ari.domain.records import (
 
 CHANNEL = "sovereign_calls"
 NOT_SEEN = "the controller of this call was not seen any more"
-"""Error of a call that was closed by a guess: its controller may still say how it ended."""
+RESTARTED = "the controller of this call restarted"
+GUESSES = (NOT_SEEN, RESTARTED)
+"""Errors of calls that were closed because nobody minded them: who knows better may say so."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -130,7 +132,7 @@ async def _set_up(connection: asyncpg.Connection, entry: CallOpened | CallConfig
         """
         UPDATE SET assistant = excluded.assistant, webhook_url = excluded.webhook_url,
                    webhook_secret = excluded.webhook_secret,
-                   webhook_events = excluded.webhook_events
+                   webhook_events = excluded.webhook_events, kept = excluded.kept
         """
         if isinstance(entry, CallConfigured)
         else "NOTHING"
@@ -138,13 +140,13 @@ async def _set_up(connection: asyncpg.Connection, entry: CallOpened | CallConfig
     await connection.execute(
         f"""
         INSERT INTO call_reports (call_id, number_name, assistant, webhook_url, webhook_secret,
-                                  webhook_events)
-        SELECT id, $2, $3, $4, $5, $6 FROM calls WHERE id = $1 AND ended_at IS NULL
+                                  webhook_events, kept)
+        SELECT id, $2, $3, $4, $5, $6, $7 FROM calls WHERE id = $1 AND ended_at IS NULL
         ON CONFLICT (call_id) DO {again}
         """,
         entry.call_id, storable(entry.number_name), storable(entry.shown),
         webhook and webhook.url, webhook and webhook.secret,
-        sorted(webhook.events) if webhook else [],
+        sorted(webhook.events) if webhook else [], storable(entry.kept),
     )  # fmt: skip
 
 
@@ -186,12 +188,12 @@ async def _close(connection: asyncpg.Connection, entry: CallClosed) -> bool:
             UPDATE calls
                SET ended_at = $2, status = $3, end_reason = $4, cause = $5, error = $6,
                    media = $7, updated_at = now()
-             WHERE id = $1 AND (ended_at IS NULL OR error = $8)
+             WHERE id = $1 AND (ended_at IS NULL OR error = ANY($8))
             {CHANGED}
         ) {_NOTIFY}
         """,
         entry.call_id, entry.at, entry.status.value, entry.end_reason.value, entry.cause,
-        storable(entry.error), storable(entry.media), NOT_SEEN,
+        storable(entry.error), storable(entry.media), GUESSES,
     )  # fmt: skip
     return known
 

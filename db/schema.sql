@@ -332,10 +332,12 @@ CREATE TABLE public.call_reports (
     taken integer DEFAULT 0 NOT NULL,
     tries integer DEFAULT 0 NOT NULL,
     counted_at timestamp with time zone,
+    kept jsonb,
     CONSTRAINT call_reports_analysis_check CHECK ((analysis = ANY (ARRAY['written'::text, 'failed'::text, 'skipped'::text]))),
     CONSTRAINT call_reports_assistant_check CHECK ((jsonb_typeof(assistant) = 'object'::text)),
     CONSTRAINT call_reports_check CHECK (((webhook_url IS NOT NULL) OR (webhook_events = '{}'::text[]))),
     CONSTRAINT call_reports_check1 CHECK (((state <> 'due'::text) OR (due_at IS NOT NULL))),
+    CONSTRAINT call_reports_kept_check CHECK ((jsonb_typeof(kept) = 'object'::text)),
     CONSTRAINT call_reports_state_check CHECK ((state = ANY (ARRAY['open'::text, 'due'::text, 'done'::text]))),
     CONSTRAINT call_reports_summary_check CHECK ((summary = ANY (ARRAY['written'::text, 'failed'::text, 'skipped'::text])))
 );
@@ -886,6 +888,8 @@ CREATE INDEX call_commands_controller_id_idx ON public.call_commands USING btree
 CREATE INDEX call_counts_key ON public.call_counts USING btree (organisation_id, number, direction, status, assistant_id, period) INCLUDE (calls);
 
 CREATE INDEX call_counts_unsettled ON public.call_counts USING btree (period) WHERE (NOT settled);
+
+CREATE INDEX call_reports_call_id_idx ON public.call_reports USING btree (call_id) WHERE (kept IS NOT NULL);
 
 CREATE INDEX call_reports_due_at_idx ON public.call_reports USING btree (due_at) WHERE (state = 'due'::text);
 

@@ -26,6 +26,7 @@ from db.journal import write_entries
 from db.outbound_requests import open_requests
 from db.pool import UNAVAILABLE, close_pool, create_pool
 from sovereign_ari import __version__, garbage, log
+from sovereign_ari.adoptions import PooledAdoptions
 from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.call_request import IntegratorRequests, Rules
 from sovereign_ari.call_tools import call_tools
@@ -128,6 +129,7 @@ async def run_controller(settings: Settings) -> None:
             transfer_lines=PooledTransferLines(pool, _policy(settings).allows),
             transfer_headers=frozenset(settings.transfer_headers),
             ring_s=settings.ring_timeout_s,
+            adoptions=await PooledAdoptions.open(pool, settings.ari_app),
             country=settings.country,
         )
         controller = Controller(services)
@@ -147,7 +149,6 @@ async def run_controller(settings: Settings) -> None:
                     lambda: open_requests(pool, settings.ari_app, default_blocks(settings)),
                     lambda: controller.room if events.is_open else 0,
                     controller.place,
-                    services.journal,
                 ),
                 "heartbeat": beat(pool, ari, settings.ari_app, controller.call_ids),
                 "trunks": trunks.run(),

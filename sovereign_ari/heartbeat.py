@@ -34,8 +34,8 @@ async def beat(
                 if left is None:
                     live = set(live_calls())
                     left = set(await controllers.find_left_over(connection, app))
-                    left -= live.union(live_calls())
-                if left:
+                    left -= live
+                if left := left.difference(live_calls()):
                     left = await close_left_over(connection, ari, left)
                 await controllers.beat(connection, app, node="local", capacity=100)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:

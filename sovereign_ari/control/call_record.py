@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from sovereign_ari.control.ports import CallServices
-from sovereign_ari.domain.agent import Route
+from sovereign_ari.domain.agent import Config, Route
 from sovereign_ari.domain.call import Outcome
 from sovereign_ari.domain.ids import CallId, ChannelId, direction_of
+from sovereign_ari.domain.kept import keep
 from sovereign_ari.domain.records import (
     CallAnswered,
     CallClosed,
@@ -66,6 +67,10 @@ class CallRecord:
         """The number of who calls, *personal*; None when that is withheld."""
         return self._invitation.caller
 
+    def go_on(self) -> None:
+        """Go on with the record that another controller opened."""
+        self._opened = True
+
     def open(self, route: Route | None) -> None:
         """Write the row of the call. Once, also when the route could not be found."""
         if self._opened:
@@ -90,6 +95,7 @@ class CallRecord:
                 number_name=route.number_name if route else None,
                 webhook=_told(route) if route else None,
                 shown=assistant.shown if assistant else {},
+                kept=_kept(route),
             )
         )
 
@@ -105,6 +111,7 @@ class CallRecord:
                 number_name=route.number_name,
                 webhook=assistant.webhook,
                 shown=assistant.shown,
+                kept=_kept(route),
             )
         )
 
@@ -149,6 +156,13 @@ class CallRecord:
             number_name=route.number_name,
             customer=self._invitation.caller,
         )
+
+
+def _kept(route: Route | None) -> Config | None:
+    """What whoever adopts the call must know; who is turned away has nothing to go on with."""
+    if route is None or route.assistant is None or route.rejection is not None:
+        return None
+    return keep(route.assistant)
 
 
 def _told(route: Route) -> Webhook | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import suppress
 
 from structlog.contextvars import bound_contextvars
 
+from sovereign_ari.control.adoption import Adopter
 from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
-from sovereign_ari.control.outbound_call import OutboundCall
+from sovereign_ari.control.outbound_call import OutboundCall, refuse
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
+from sovereign_ari.control.sweep import MEDIA_LOST, Sweep
 from sovereign_ari.domain.call import (
     CONGESTION,
     NORMAL_CLEARING,
@@ -35,7 +36,6 @@ from sovereign_ari.domain.dialplan import (
     ARGUMENT_INBOUND,
     ARGUMENT_MEDIA,
     ARGUMENT_TIMEOUT,
-    TRANSFER_CONTEXT,
     UNKNOWN_EXTENSION,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
@@ -59,10 +59,6 @@ from sovereign_ari.wire.ari_messages import (
 CAPACITY = 100  # calls at one time
 TICK_S = 0.04
 STOP_WITHIN_S = 8.0
-SWEEP_S = 15.0
-GRACE_S = 2.0  # a channel may be listed before the event that it entered has come
-GONE = 31  # Q.850: normal, unspecified; Asterisk does not say why a channel vanished
-MEDIA_LOST = "Asterisk lost the media leg"
 UNKNOWN_CODEC_CAUSE = 79  # Q.850: service or option not implemented; SIP 501
 
 log = logging.getLogger(__name__)
@@ -82,7 +78,8 @@ class Controller:
         self._by_channel: dict[str, LiveCall] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._connected = asyncio.Event()
+        self._adopter = Adopter(services, self._begin, lambda: not self._draining)
+        self._sweep = Sweep(services, self._calls, self._adopter, self._tell)
 
     @property
     def calls(self) -> list[LiveCall]:
@@ -139,80 +136,13 @@ class Controller:
 
         Does not wait for it, for events are not read before this returns.
         """
-        self._connected.set()
+        self._sweep.connected.set()
 
     async def run(self) -> None:
         """Own every call, and let time pass for it, until cancelled. Runs before events come."""
         async with asyncio.TaskGroup() as self._group:
-            self._group.create_task(self._sweep(), name="sweep")
+            self._group.create_task(self._sweep.run(), name="sweep")
             await self._tick()
-
-    async def _sweep(self) -> None:
-        """Compare after each connect, and now and then, for a request may fail or be lost."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_S):
-                    await self._connected.wait()
-            self._connected.clear()
-            try:
-                await self._end_lost_calls()
-                left_over = await self._left_over()
-                if any(left_over):
-                    await asyncio.sleep(GRACE_S)
-                    await self._remove(*map(set.intersection, left_over, await self._left_over()))
-            except SovereignError as error:
-                log.warning("could not compare our calls with Asterisk's: %s", error)
-
-    async def _end_lost_calls(self) -> None:
-        """End the calls that lost a leg without a word."""
-        calls = [(call, call.has_line, call.is_talking) for call in self.calls]
-        legs = [leg for call in self.calls for leg in call.legs.entered]
-        channels = {channel.id for channel in await self._services.ari.channels()}
-        for leg in legs:
-            if leg.channel not in channels:
-                leg.lost()
-        for call, has_line, talking in calls:
-            if has_line and call.channel not in channels:
-                self._tell(call, HungUp(GONE))
-            elif talking and media_channel_of(call.id) not in channels:
-                self._tell(call, Failed(MEDIA_LOST))
-
-    async def _left_over(self) -> tuple[set[str], set[str]]:
-        """Find the channels and bridges of our application that belong to no call of ours.
-
-        Other controllers may share this Asterisk: what is named like a call is not ours for that.
-        And whom we have joined with somebody else is nobody's any more.
-        """
-        ari, app = self._services.ari, self._services.app
-        application = await ari.application()
-        channels = application.channel_ids if application else ()
-        elsewhere = {
-            channel.id
-            for channel in await ari.channels()
-            if channel.dialplan.context == TRANSFER_CONTEXT
-        }
-        bridges = [bridge.id for bridge in await ari.bridges() if bridge.name == app]
-        return (
-            {
-                c
-                for c in channels
-                if not (c in elsewhere or c in self._by_channel or call_of(c) in self._calls)
-            },
-            {bridge for bridge in bridges if call_of(bridge) not in self._calls},
-        )
-
-    async def _remove(self, channels: set[str], bridges: set[str]) -> None:
-        for channel in channels:
-            log.warning("giving up a channel that no call owns")
-            if call_of(channel) is None:
-                await self._send_away(ChannelId(channel))
-            else:
-                await self._hang_up(ChannelId(channel), CONGESTION)
-        for bridge in bridges:
-            try:
-                await self._services.ari.destroy_bridge(bridge)
-            except SovereignError as error:
-                log.warning("could not remove a bridge: %s", error)
 
     async def _tick(self) -> None:
         while True:
@@ -259,14 +189,16 @@ class Controller:
                 self._on_leg_entered(channel)
             case x if x == ARGUMENT_BACK:
                 call = self._by_channel.get(channel)
-                if call is None or call.transfers is None or not call.transfers.came_back(rest):
+                if call is None:
+                    self._start(self._adopter.take(channel), "adopt")
+                elif call.transfers is None or not call.transfers.came_back(rest):
                     self._start(self._send_away(channel), "send away")
             case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):
                 if call := self._by_channel.get(channel):
                     over = TimedOut(call.line.longest_is_over)
                     self._tell(call, Answered() if role == ARGUMENT_ANSWERED else over)
                 else:
-                    self._start(self._send_away(channel), "send away")
+                    self._start(self._adopter.take(channel), "adopt")
             case _:
                 log.warning("a channel came with an unknown role: %.32s", role)
                 self._refuse(channel, CONGESTION)
@@ -308,8 +240,15 @@ class Controller:
         return 0 if self._draining else max(0, CAPACITY - len(self._calls))
 
     def place(self, placed: PlacedCall) -> None:
-        """Call somebody. Never waits."""
-        self._begin(OutboundCall(placed, self._services), Placed())
+        """Call somebody, or write down why not. Never waits."""
+        refusal = placed.refusal
+        if refusal is None:
+            try:
+                self._begin(OutboundCall(placed, self._services), Placed())
+            except OSError as error:
+                refusal = f"no socket for the call: {error}"
+        if refusal is not None:
+            refuse(placed, refusal, self._services)
 
     def _begin(self, call: LiveCall, event: CallEvent) -> None:
         self._calls[call.id] = self._by_channel[call.channel] = call
@@ -327,6 +266,7 @@ class Controller:
             finally:
                 self._calls.pop(call.id, None)
                 self._by_channel.pop(call.channel, None)
+                self._sweep.over(call.id)
 
     async def _abandon(self, call: LiveCall) -> None:
         try:
@@ -344,7 +284,8 @@ class Controller:
             return
         owner = call_of(channel)
         if owner is not None and (call := self._calls.get(owner)):
-            if channel == media_channel_of(owner) and call.runner.state is not CallState.ENDING:
+            lost = channel == media_channel_of(owner) and call.media_entered.is_set()
+            if lost and call.runner.state is not CallState.ENDING:
                 self._tell(call, Failed(MEDIA_LOST))
 
     def _tell(self, call: LiveCall, event: CallEvent) -> None:

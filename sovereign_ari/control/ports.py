@@ -10,9 +10,11 @@ from typing import Any, Protocol, TypeAlias
 from sovereign_ari.control.rooms import Rooms
 from sovereign_ari.conversation.terms import Providers, Transfers
 from sovereign_ari.conversation.tools import NoTools, ToolBox
+from sovereign_ari.domain.adoption import FoundCall, NotAdopted
 from sovereign_ari.domain.agent import Assistant, Route
 from sovereign_ari.domain.assistant_request import Resolution
 from sovereign_ari.domain.control import CommandOutcome, TakenCommand
+from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.outbound import PlacedCall
 from sovereign_ari.domain.records import JournalEntry
 from sovereign_ari.domain.transfer import TransferLine
@@ -169,6 +171,35 @@ class RequestBox(Protocol):
         """
 
 
+class Adoptions(Protocol):
+    """Takes over the records of calls whose controller died."""
+
+    async def adopt(self, call: CallId) -> FoundCall | NotAdopted:
+        """Make a call ours, unless it is over or its controller lives. Only one can.
+
+        Raises:
+            DatabaseUnavailable: If the database does not answer in time.
+        """
+
+    async def transferred(self, call: CallId) -> None:
+        """Close an open call whose caller has been joined with somebody else.
+
+        Raises:
+            DatabaseUnavailable: If the database does not answer in time.
+        """
+
+
+class NoAdoptions:
+    """For controllers without a database."""
+
+    async def adopt(self, call: CallId) -> FoundCall | NotAdopted:
+        """Know no call."""
+        return NotAdopted.NEVER
+
+    async def transferred(self, call: CallId) -> None:
+        """Know no call."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallServices:
     """Everything that live calls share.
@@ -191,6 +222,7 @@ class CallServices:
         transfer_headers: What whoever takes a call over is told in headers: `call-id`, `summary`.
         ring_s: How long those that we place may ring.
         country: In which the trunks are; None when national numbers are not known.
+        adoptions: Takes over those of controllers that died.
     """
 
     app: str
@@ -210,3 +242,4 @@ class CallServices:
     transfer_headers: frozenset[str] = frozenset()
     ring_s: float = 45.0
     country: str | None = None
+    adoptions: Adoptions = field(default_factory=NoAdoptions)

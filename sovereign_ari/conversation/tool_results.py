@@ -24,6 +24,7 @@ GUARD = (
 STILL_RUNNING = (
     "This tool is still running; its result will stand here. Do not call it again for the same."
 )
+LOST = "The result of this tool was lost with the line. Nobody knows whether it did its work."
 CALL_ENDED = {"error": "the call ended before the tool answered"}
 LONGEST_CHARS = 8000
 LONGEST_ARGUMENTS_CHARS = 16_000  # longer ones are refused

@@ -112,6 +112,11 @@ class TurnBook:
         self._reporting = reporting
         self._number = 0
 
+    def go_on(self, next_number: int, answered_s: float) -> None:
+        """Continue the book of another controller."""
+        self._number = next_number
+        self.answered_s = answered_s
+
     def open(self, user_text: str | None) -> TurnLog:
         """Begin the next turn."""
         entry = TurnLog(self._number, self._reporting.wall_clock(), user_text)

@@ -10,6 +10,16 @@ ANSWER_EXTENSION: Final = "answer"
 UNKNOWN_EXTENSION: Final = "unknown"
 """In `ANSWER_CONTEXT`: says goodbye to an answered caller whose call no controller knows."""
 
+LATER_EXTENSION: Final = "later"
+"""In `ANSWER_CONTEXT`: an answered caller waits, and is offered to a controller again soon."""
+
+HOLD_EXTENSION: Final = "hold"
+"""In `ANSWER_CONTEXT`: the same, for the caller of a controller that died."""
+
+INBOUND_CONTEXT: Final = "sovereign-inbound"
+AGAIN_EXTENSION: Final = "again"
+"""In `INBOUND_CONTEXT`: a call that still rings is offered to controllers once more."""
+
 ARGUMENT_INBOUND: Final = "inbound"
 """First Stasis argument of a new call; then number, codec, caller, presentation, trunk."""
 
@@ -51,6 +61,12 @@ LISTENERS_APP: Final = "SOVEREIGN_APP"
 VARIABLE_LAPSED: Final = "SOVEREIGN_LAPSED"
 """Set to 1 by the dialplan when a lease is over, cleared by us when the call goes on."""
 
+VARIABLE_ENDS_AT: Final = "SOVEREIGN_ENDS_AT"
+"""Set by the dialplan: the Unix second at which the longest call is over."""
+
+VARIABLE_ALONE_UNTIL: Final = "SOVEREIGN_ALONE_UNTIL"
+"""Set by the dialplan: until when a caller waits for a controller; emptied by one that comes."""
+
 VARIABLE_ALONE_S: Final = "SOVEREIGN_ALONE_S"
 """Set by us: how many whole seconds a caller waits for a controller when no one answers for it."""
 
@@ -58,8 +74,8 @@ VARIABLE_ALONE_REASON: Final = "SOVEREIGN_ALONE_REASON"
 """Set by us: the end reason of a call that ended because nobody came."""
 
 GLOBAL_ENDED: Final = "SOVEREIGN_ENDED_"
-"""With the call id behind it: set by the dialplan to `<end reason>:<Unix seconds>` when it ended a
-call without a controller, read and removed by one that lives."""
+"""With the call id behind it: set by the dialplan to `<end reason>:<Unix seconds>` when a call ends,
+and `:minded` behind that unless it minded the call alone; read and removed by controllers."""
 
 VARIABLE_MAX_S: Final = "SOVEREIGN_MAX_S"
 """Set by us before `ANSWER_CONTEXT`: the longest call, in seconds."""

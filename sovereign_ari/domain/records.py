@@ -69,6 +69,7 @@ class CallOpened:
         number_name: What people call the called number.
         webhook: Where events of this call go, whatever becomes of the assistant meanwhile.
         shown: The assistant as webhooks show it, and as the work after the call needs it.
+        kept: All that the call runs on (`domain.kept`), for whoever may have to adopt it.
     """
 
     call_id: CallId
@@ -85,6 +86,7 @@ class CallOpened:
     number_name: str | None = None
     webhook: Webhook | None = None
     shown: Config = field(default_factory=dict, repr=False)
+    kept: Config | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class CallConfigured:
         number_name: What people call the called number.
         webhook: Where events of this call go from now on.
         shown: As `CallOpened` has it.
+        kept: Likewise.
     """
 
     call_id: CallId
@@ -106,6 +109,7 @@ class CallConfigured:
     number_name: str | None
     webhook: Webhook | None
     shown: Config = field(repr=False)
+    kept: Config | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

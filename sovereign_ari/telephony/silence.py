@@ -181,7 +181,7 @@ class LineGuard:
             for _ in range(NOTE_LOOKS):
                 if (end := await ended_alone(self._ari, self._call)) is not None:
                     await forget_end(self._ari, self._call)
-                    return end
+                    return None if end.minded else end
                 await asyncio.sleep(NOTE_LOOK_S)
         except SovereignError as error:
             log.warning("how the PBX ended the call is not known: %s", error)
@@ -221,19 +221,24 @@ class EndedAlone:
     Attributes:
         reason: Why.
         at: When, to the second.
+        minded: Whether its controller was there, as far as the PBX knows: it had not taken the
+            call from it.
     """
 
     reason: EndReason
     at: datetime
+    minded: bool = False
 
 
 async def ended_alone(ari: AriHttp, call: CallId) -> EndedAlone | None:
-    """Find out whether the PBX ended this call without us; `forget_end` once it is kept."""
-    reason, _, at_s = (await ari.global_variable(f"{GLOBAL_ENDED}{call}")).partition(":")
-    if not at_s:
+    """Find out how the PBX saw this call end, if it has; `forget_end` once it is kept."""
+    reason, _, end = (await ari.global_variable(f"{GLOBAL_ENDED}{call}")).partition(":")
+    if not end:
         return None
+    at_s, _, minded = end.partition(":")
     try:
-        return EndedAlone(EndReason(reason), datetime.fromtimestamp(int(at_s), UTC))
+        at = datetime.fromtimestamp(int(at_s), UTC)
+        return EndedAlone(EndReason(reason), at, minded == "minded")
     except (ValueError, OverflowError):
         await forget_end(ari, call)
         return None

@@ -21,6 +21,7 @@ class Dialplan(_Message):
 
     context: str = ""
     exten: str = ""
+    app_name: str = ""
 
 
 class Channel(_Message):

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from db.adoption import forget_kept
 from db.call_counts import SETTLED_AT_ONCE, settle
 from db.controllers import close_orphans
 from db.idempotency import purge
@@ -84,6 +85,7 @@ async def _do_pass(
             break
     for call_id in await close_untaken(connection):
         logger.warning("no controller took a call to be placed", extra={"call_id": call_id})
+    await forget_kept(connection)
     await purge_windows(connection, RATE_PERIOD)
     await purge(connection)
     await purge_tickets(connection)

@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     f"{_A}.call_tools": {_E, _V, f"{_A}.outgoing", f"{_A}.tools", "asyncpg", "db"},
     f"{_A}.call_request": {_E, _D, f"{_A}.outgoing", f"{_A}.tools", "api", "asyncpg", "db"},
+    f"{_A}.adoptions": {_E, _D, "asyncpg", "db"},
     f"{_A}.directory": {_E, _D, "asyncpg", "db"},
     f"{_A}.transfer_lines": {_E, _D, "asyncpg", "db"},
     f"{_A}.usability": {_E, _D, _S, f"{_A}.call_providers"},

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sovereign_ari.control import controller as controller_module
 from sovereign_ari.control import live_call as live_call_module
+from sovereign_ari.control import sweep
 from sovereign_ari.domain.ids import call_of
 from sovereign_ari.domain.records import (
     CallAnswered,
@@ -30,8 +30,8 @@ SETTING_UP = ["ring", "watch", "media", "bridge", "variables", "continue", "join
 
 @pytest.fixture
 async def it(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(controller_module, "SWEEP_S", 0.5)
-    monkeypatch.setattr(controller_module, "GRACE_S", 0.3)
+    monkeypatch.setattr(sweep, "SWEEP_S", 0.5)
+    monkeypatch.setattr(sweep, "GRACE_S", 0.3)
     before = len(os.listdir("/proc/self/fd"))
     async with world() as it:
         yield it
@@ -221,8 +221,10 @@ async def test_a_restart_of_asterisk_ends_every_call(it: World) -> None:
         await it.pbx.call(name)
     await until(lambda: len(it.of(CallAnswered)) == 3)
     it.pbx.forget_everything()
+    it.pbx.began = "2026-01-01T01:00:00"
     await it.pbx.drop_sockets()
     await it.all_ended()
+    assert {closed.error for closed in it.of(CallClosed)} == {"Asterisk was restarted"}
     await it.pbx.call("d")
     await it.greeted()
     await it.pbx.hang_up("d")

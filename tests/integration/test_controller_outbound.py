@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sovereign_ari.control import controller as controller_module
+from sovereign_ari.control import sweep
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.control import CommandOutcome, EndCall
 from sovereign_ari.domain.ids import CallId, call_id, leg_of
@@ -34,8 +34,8 @@ THEM, OURS = "+31612345678", "+31201234567"
 
 @pytest.fixture
 async def it(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(controller_module, "SWEEP_S", 0.3)
-    monkeypatch.setattr(controller_module, "GRACE_S", 0.2)
+    monkeypatch.setattr(sweep, "SWEEP_S", 0.3)
+    monkeypatch.setattr(sweep, "GRACE_S", 0.2)
     before = len(os.listdir("/proc/self/fd"))
     async with world() as it:
         yield it

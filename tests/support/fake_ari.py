@@ -35,6 +35,7 @@ class FakeAri:
     refuse: dict[str, int] = field(default_factory=dict)
     url: str = ""
     connects: int = 0
+    began: str = "2026-01-01T00:00:00"
 
     @property
     def address(self) -> AriAddress:
@@ -110,7 +111,7 @@ class FakeAri:
 
     def _asterisk(self, method: str, what: str, query: Any) -> web.Response:
         if what == "info":
-            return web.json_response({"status": {"startup_time": "2026-01-01T00:00:00"}})
+            return web.json_response({"status": {"startup_time": self.began}})
         name = query["variable"]
         if method == "POST":
             self.globals.pop(name, None)

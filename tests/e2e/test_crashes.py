@@ -1,0 +1,120 @@
+"""Processes that are killed during calls, on a real PBX: the caller waits, and the call goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+from sovereign_ari.conversation.resumed_dialogue import BACK, WHERE_WERE_WE
+from tests.support.platform import Json, Platform
+from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
+
+RESTARTS_WITHIN_S = 60.0
+ADOPTED_WITHIN_S = 40.0  # of the kill, on a loaded machine; Python's own start is most of it
+SORRY = WHERE_WERE_WE["en"]
+
+
+def kill(platform: Platform, name: str) -> int:
+    pid = platform.pids[name]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def restarted(platform: Platform, name: str, killed: int) -> None:
+    async with asyncio.timeout(RESTARTS_WITHIN_S):
+        while platform.pids.get(name) in (killed, None):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def note_of(reception: Reception, record: Json, kind: str) -> Json:
+    events = (await reception.timeline(record))["events"]
+    (found,) = [event["detail"] for event in events if event["kind"] == kind]
+    return dict(found)
+
+
+def remembering(messages: list[dict[str, Any]], _tools: object) -> Any:
+    """Tell what the caller said first, as far as the model is told of it."""
+    told = [message["content"] for message in messages if message["role"] == "user"]
+    return f"You said {told[0]} first" if len(told) > 1 else f"Fine {told[0]}"
+
+
+async def test_a_call_survives_the_death_of_its_controller(reception: Reception) -> None:
+    reception.vendor.reply = remembering
+    number = await reception.number(max_duration_seconds=120)
+    platform = reception.platform
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        spoken_s = await say_tones(call, "Bob")
+        await hear_tones(call, "Fine Bob", spoken_s)
+        live = await reception.record(number, lambda found: found["status"] == "in-progress")
+        await asyncio.sleep(0.5)
+        kill(platform, "controller")
+        killed_s = time.monotonic()
+        held_s = await call.heard.wait_for_audio(killed_s + 0.2, ADOPTED_WITHIN_S)
+        await hear_tones(call, SORRY, killed_s, timeout_s=ADOPTED_WITHIN_S)
+        print(f"hold audio after {held_s - killed_s:.2f} s, {time.monotonic() - killed_s:.2f} s")
+        spoken_s = await say_tones(call, "Again")
+        await hear_tones(call, "You said Bob first", spoken_s)
+        assert heard_since(call, spoken_s) == ["You said Bob first"]
+    record = await reception.record(number)
+    assert record["id"] == live["id"], "the same call"
+    assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
+    assert said(record) == [
+        ("assistant", "Hello"),
+        ("user", "Bob"),
+        ("assistant", "Fine Bob"),
+        ("assistant", SORRY),
+        ("user", "Again"),
+        ("assistant", "You said Bob first"),
+    ]
+    adopted = await note_of(reception, record, "adopted")
+    print(adopted)
+    assert adopted["turns"] == 2
+    assert adopted["gap_ms"] < ADOPTED_WITHIN_S * 1000
+
+
+async def test_a_call_that_rings_when_its_controller_dies_is_offered_again(
+    reception: Reception,
+) -> None:
+    """And a caller who waits for the answer of a model hears it after all."""
+    reception.vendor.chat.first_token_s = 4.0
+    platform = reception.platform
+    number = await reception.number()
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        await say_tones(call, "Bob")
+        await reception.vendor.until(lambda: bool(reception.vendor.chat.bodies))
+        await asyncio.sleep(0.5)
+        reception.vendor.chat.first_token_s = 0.0
+        os.kill(platform.controller_pid, signal.SIGKILL)
+        killed_s = time.monotonic()
+        await hear_tones(call, BACK["en"], killed_s, timeout_s=ADOPTED_WITHIN_S)
+        await hear_tones(call, "Bob", killed_s)
+    record = await reception.record(number)
+    assert record["end_reason"] == "user_hangup"
+
+
+async def test_a_restart_of_the_pbx_closes_its_calls_and_takes_new_ones(
+    reception: Reception,
+) -> None:
+    platform = reception.platform
+    number = await reception.number()
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        await reception.record(number, lambda found: found["status"] == "in-progress")
+        killed = kill(platform, "asterisk")
+        await restarted(platform, "asterisk", killed)
+        record = await reception.record(number)
+    assert (record["end_reason"], record["error"]) == ("error", "Asterisk was restarted")
+    async with asyncio.timeout(RESTARTS_WITHIN_S):
+        while not await platform.metric("sovereign_ari_connected"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
