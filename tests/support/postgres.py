@@ -28,6 +28,7 @@ import asyncpg
 
 from db.migrate import migrate_database
 from db.pool import close_pool, create_pool
+from tests.support.emptying import Emptiers
 
 USER = "sovereign"
 TEMPLATE = "sovereign_template"
@@ -59,12 +60,19 @@ def find_binaries() -> Path:
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server. `folder` holds its socket, `used` the databases that may serve again."""
+    """A running server.
+
+    Attributes:
+        folder: Holds its socket.
+        used: Databases that may serve again.
+        emptiers: Empty them.
+    """
 
     folder: Path
     binaries: Path
     pid: int
     used: list[str] = field(default_factory=list)
+    emptiers: Emptiers = field(default_factory=Emptiers)
 
     def dsn(self, database: str) -> str:
         """Address of one of its databases."""
@@ -138,7 +146,11 @@ def run_server() -> Iterator[PostgresServer]:
     atexit.register(_stop, process, folder)
     try:
         _wait_until_ready(process, binaries, folder)
-        yield PostgresServer(folder, binaries, process.pid)
+        server = PostgresServer(folder, binaries, process.pid)
+        try:
+            yield server
+        finally:
+            server.emptiers.stop()
     finally:
         _stop(process, folder)
         atexit.unregister(_stop)
@@ -193,38 +205,10 @@ async def empty_database(server: PostgresServer) -> AsyncIterator[str]:
         server.used.append(name)
 
 
-# Deleting the few rows of a test is much faster than truncating every table. No trigger runs: each
-# table is emptied for itself.
-_EMPTY = """
-SET session_replication_role = replica;
-DO $$
-DECLARE
-    name text;
-    filled boolean;
-BEGIN
-    FOR name IN SELECT quote_ident(tablename) FROM pg_tables
-                 WHERE schemaname = 'public' AND tablename <> 'migrations'
-    LOOP
-        EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO filled;
-        IF filled THEN
-            EXECUTE 'DELETE FROM ' || name;
-        END IF;
-    END LOOP;
-END $$;
-"""
-
-
 async def _empty(server: PostgresServer, name: str) -> None:
     """Cut every connection that a test left, and remove every row but the migrations' own."""
-    connection = await asyncpg.connect(server.dsn(name))
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        await connection.execute(_EMPTY)
-    finally:
-        await connection.close()
+    emptying = server.emptiers.run(server.dsn(name))
+    await asyncio.wrap_future(emptying)
 
 
 @asynccontextmanager
