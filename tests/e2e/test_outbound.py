@@ -83,7 +83,8 @@ async def desk(reception: Reception, **assistant: Any) -> AsyncIterator[Desk]:
         yield Desk(reception, callee, ids)
         await reception.api.change(f"/numbers/{found['id']}", {"transfer_trunk_id": None})
         async with asyncio.timeout(FORGOTTEN_WITHIN_S):
-            while (await reception.api.request("DELETE", f"/sip-trunks/{trunk_id}")).status == 409:
+            removed = f"/sip-trunks/{trunk_id}"
+            while (await reception.api.request("DELETE", removed)).status == 409:  # noqa: ASYNC110
                 await asyncio.sleep(0.3)
 
 
