@@ -18,6 +18,7 @@ from sovereign_ari.control.sweep import MEDIA_LOST, Sweep
 from sovereign_ari.domain.call import (
     CONGESTION,
     NORMAL_CLEARING,
+    RTP_TIMEOUT,
     Answered,
     CallEvent,
     CallState,
@@ -105,8 +106,9 @@ class Controller:
             case StasisStart(channel=channel, args=args):
                 role, *rest = args or ("",)
                 self._on_entered(ChannelId(channel.id), role, rest)
-            case ChannelHangupRequest(channel=channel, cause=cause, soft=soft):
-                self._on_gone(channel.id, cause or NORMAL_CLEARING, by_pbx=soft is True)
+            case ChannelHangupRequest(channel=channel) as asked:
+                cause = RTP_TIMEOUT if asked.by_timeout else asked.q850 or NORMAL_CLEARING
+                self._on_gone(channel.id, cause, by_pbx=asked.by_timeout or asked.by_order)
             case ChannelDestroyed(channel=channel, cause=cause):
                 self._on_gone(channel.id, cause)
             case ChannelTalkingStarted(channel=channel) | ChannelTalkingFinished(channel=channel):

@@ -12,6 +12,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 
+_SOFTHANGUP_DEV = 1
+_SOFTHANGUP_SHUTDOWN = 4
+_SOFTHANGUP_EXPLICIT = 32
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -93,10 +98,13 @@ class Dial(_Message):
 
 
 class ChannelHangupRequest(_Message):
-    """A side wants the channel gone. `cause` is Q.850, 0 or absent when unknown.
+    """Somebody wants the channel gone.
 
-    `tech_cause` is the SIP status that ended it, absent when there was none (22.7 on). `soft` is
-    true when it was our own PBX that decided so, at its console or for lack of audio.
+    Attributes:
+        cause: Q.850, 0 or absent when unknown; but when it is `soft`, why our own PBX wants it:
+            an AST_SOFTHANGUP_ flag of channel.h.
+        soft: Whether it was our own PBX that decided so.
+        tech_cause: The SIP status that ended it, absent when there was none (22.7 on).
     """
 
     type: Literal["ChannelHangupRequest"]
@@ -104,6 +112,21 @@ class ChannelHangupRequest(_Message):
     cause: int | None = None
     soft: bool | None = None
     tech_cause: int | None = None
+
+    @property
+    def q850(self) -> int:
+        """The other side's cause, 0 when unknown."""
+        return 0 if self.soft else self.cause or 0
+
+    @property
+    def by_timeout(self) -> bool:
+        """Whether the channel's driver ended it: no audio came for `rtp_timeout`."""
+        return self.soft is True and self.cause == _SOFTHANGUP_DEV
+
+    @property
+    def by_order(self) -> bool:
+        """Whether it was told to, at the console or over ARI, or is shut down."""
+        return self.soft is True and self.cause in (_SOFTHANGUP_SHUTDOWN, _SOFTHANGUP_EXPLICIT)
 
 
 class ChannelDestroyed(_Message):

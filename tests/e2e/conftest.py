@@ -46,6 +46,7 @@ async def platform(vendor: FakeOpenAI) -> AsyncIterator[Platform]:
         "OPENAI_API_KEY": "a-key-of-the-tests",
         "OPENAI_BASE_URL": vendor.base_url,
         "SOVEREIGN_OUTGOING_ALLOW": "127.0.0.0/8",
+        "SOVEREIGN_COUNTRY": "NL",
     }
     async with running_platform(env) as platform:
         yield platform

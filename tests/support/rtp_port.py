@@ -59,6 +59,12 @@ class RtpPort:
             self.sender.event_payload_type = event_payload_type or 101
         return self.sender
 
+    def change_codec(self, codec: str) -> None:
+        """Speak and understand another codec from now on."""
+        assert self.sender is not None, "not connected"
+        self.heard.change_codec(codec)
+        self.sender.change_codec(codec_named(codec))
+
     @property
     def path(self) -> NetworkPath:
         """Counts of what the bad network did."""

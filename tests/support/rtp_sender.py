@@ -77,6 +77,11 @@ class VoiceSender:
         self._timestamp = self._random.getrandbits(32)
         self._marker = True
 
+    def change_codec(self, codec: Codec) -> None:
+        """Speak another codec from the next packet on."""
+        self._codec = codec
+        self._silence = bytes(2 * round(codec.rate_hz * FRAME_S))
+
     def start(self) -> None:
         """Begin the grid now."""
         if self._timer is None:

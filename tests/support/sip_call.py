@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -161,15 +162,28 @@ class Call:
 
     async def reinvite(self, body: bytes | None = None) -> int:
         """Send an INVITE inside the call; returns its final status."""
-        offer = body if body is not None else (self._offer or b"")
-        asked = self._endpoint.start(self._dialog.write_invite(offer), self._dialog.next_hop)
+        answer = await self.ask("INVITE", body if body is not None else (self._offer or b""))
+        return 408 if answer is None else answer.status or 0
+
+    async def ask(
+        self, method: str, body: bytes = b"", extra: Sequence[tuple[str, str]] = ()
+    ) -> SipMessage | None:
+        """Send a request inside the call; returns its final answer, None when none came.
+
+        Only an INVITE has a body.
+        """
+        inviting = method == "INVITE"
+        message = (
+            self._dialog.write_invite(body, extra)
+            if inviting
+            else self._dialog.write(method, extra)
+        )
+        asked = self._endpoint.start(message, self._dialog.next_hop)
         answer = await asked.final()
-        if answer is None:
-            return 408
-        if (answer.status or 0) < 300:
+        if inviting and answer is not None and (answer.status or 0) < 300:
             self._dialog.retarget(answer)
             asked.acknowledge(self._dialog.write_ack(), self._dialog.next_hop)
-        return answer.status or 0
+        return answer
 
     def _send_invite(self, extra: tuple[tuple[str, str], ...] = ()) -> ClientTransaction:
         message = self._dialog.write_invite(self._offer or b"", (*self._line.headers, *extra))
