@@ -110,7 +110,10 @@ class AriHttp(CallingRequests, TransferRequests):
     async def started_at(self) -> str:
         """Return Asterisk's start-up time; a new value means that it was restarted."""
         answer = await self._ask("GET", "asterisk/info", {"only": "status"})
-        return str(answer["status"]["startup_time"])
+        try:
+            return str(answer["status"]["startup_time"])
+        except (TypeError, KeyError):
+            raise AsteriskUnknown("asterisk/info: no start-up time") from None
 
     async def application(self) -> Application | None:
         """Return what our application owns, or None while it is not registered."""
