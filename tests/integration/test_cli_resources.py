@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from db.journal import write_entries
 from db.organisations import create_organisation, ensure_operator_organisation
 from db.pool import connect
+from tests.support.command_server import CommandServer
 from tests.support.rows import a_call_id, answered, closed, opened
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +28,7 @@ class Shell:
 
     url: str
     folder: Path
+    commands: CommandServer
 
     async def run(self, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
         environment = {
@@ -37,15 +37,8 @@ class Shell:
             "SOVEREIGN_DATA_DIR": str(self.folder / "data"),
             "PYTHONPATH": str(ROOT),
         }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sovereign_ari", *words,
-            cwd=self.folder, env=environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate(stdin)
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+        done = await self.commands.run(words, environment, self.folder, stdin)
+        return done.code, done.out, done.err
 
     async def json(self, *words: str) -> Any:
         code, out, err = await self.run(*words, "--json")
@@ -66,9 +59,15 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[CommandServer]:
+    with CommandServer() as commands:
+        yield commands
+
+
 @pytest.fixture
-def shell(database_url: str, tmp_path: Path) -> Shell:
-    return Shell(database_url, tmp_path)
+def shell(database_url: str, tmp_path: Path, commands: CommandServer) -> Shell:
+    return Shell(database_url, tmp_path, commands)
 
 
 async def test_an_assistant_is_created_from_a_file_shown_changed_and_deleted(shell: Shell) -> None:
