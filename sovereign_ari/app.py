@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -102,12 +102,7 @@ async def run_controller(settings: Settings) -> None:
         await registry.warm_up()
         await asyncio.to_thread(vad.warm_up)
         ari = await stack.enter_async_context(AriHttp(address))
-        rtp = RtpSocket(settings.media_address)
-        stack.callback(rtp.close)
-        rtp.open()
-        pacer = Pacer(rtp.fileno())
-        pacer.start()
-        stack.callback(pacer.stop)
+        rtp, pacer = _open_audio(stack, settings)
         writer = JournalWriter(lambda entries: _write(pool, entries))
         vault = opening_vault(settings.master_keys)
         tools, requests = _integrators(stack, settings, pool, vault, registry)
@@ -142,14 +137,7 @@ async def run_controller(settings: Settings) -> None:
                 "controller": controller.run(),
                 "ari-events": events.run(),
                 "loop-lag": measure_loop_lag(metrics.loop_lag_s.observe),
-                "commands": serve_commands(
-                    lambda: open_box(pool, settings.ari_app), controller.control
-                ),
-                "outbound": serve_requests(
-                    lambda: open_requests(pool, settings.ari_app, default_blocks(settings)),
-                    lambda: controller.room if events.is_open else 0,
-                    controller.place,
-                ),
+                **_told_by_others(settings, pool, controller, events),
                 "heartbeat": beat(pool, ari, settings.ari_app, controller.call_ids),
                 "trunks": trunks.run(),
                 "garbage": garbage.look_when_idle(lambda: len(controller.calls)),
@@ -162,6 +150,32 @@ async def run_controller(settings: Settings) -> None:
             for task in background:
                 task.cancel()
             await _finish(writer, writing)
+
+
+def _told_by_others(
+    settings: Settings, pool: asyncpg.Pool, controller: Controller, events: AriEvents
+) -> dict[str, Coroutine[None, None, None]]:
+    """Make what hears of commands to calls, and of calls to be placed."""
+    app, defaults = settings.ari_app, default_blocks(settings)
+    return {
+        "commands": serve_commands(lambda: open_box(pool, app), controller.control),
+        "outbound": serve_requests(
+            lambda: open_requests(pool, app, defaults),
+            lambda: controller.room if events.is_open else 0,
+            controller.place,
+        ),
+    }
+
+
+def _open_audio(stack: AsyncExitStack, settings: Settings) -> tuple[RtpSocket, Pacer]:
+    """Open the socket of all audio, and begin to send from it."""
+    rtp = RtpSocket(settings.media_address)
+    stack.callback(rtp.close)
+    rtp.open()
+    pacer = Pacer(rtp.fileno())
+    pacer.start()
+    stack.callback(pacer.stop)
+    return rtp, pacer
 
 
 def _integrators(
