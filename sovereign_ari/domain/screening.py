@@ -96,6 +96,7 @@ class Screening:
     Attributes:
         state: Where it is.
         verdict: The latest one.
+        now_s: Seconds since the answer.
         awaited: What the message was said behind: a `beep`, or `silence`.
     """
 
@@ -104,19 +105,14 @@ class Screening:
         self.verdict: Verdict | None = None
         self.awaited = ""
         self._leaves_message = leaves_message
-        self._now_s = 0.0
+        self.now_s = 0.0
         self._voice = _Voice()
         self._said: list[str] = []
         self._partial = ""
         self._evidence = Evidence()
         self._introduced = False
         self._since_s = 0.0  # when the state began
-        self._beep_s: float | None = None
-
-    @property
-    def now_s(self) -> float:
-        """Seconds since the answer."""
-        return self._now_s
+        self._beep_s = -BEEP_HOLDS_S - 1  # long ago
 
     @property
     def hushed(self) -> bool:
@@ -125,8 +121,8 @@ class Screening:
 
     def frame(self, voiced: bool) -> list[Outcome]:
         """Let 20 ms pass."""
-        self._now_s += FRAME_S
-        self._voice.frame(voiced, self._now_s)
+        self.now_s += FRAME_S
+        self._voice.frame(voiced, self.now_s)
         if self.state is State.LISTENING:
             return self._listen()
         return self._wait() if self.state is State.WAITING else []
@@ -150,7 +146,7 @@ class Screening:
         """Take a signal that was heard."""
         if sound == "beep":
             return self._beep()
-        if self.state is State.LEAVING and sound == "busy":
+        if sound == "busy" and self.state is State.LEAVING:
             self._enter(State.OVER)
             return [Step.HANG_UP]
         if self.state is not State.LISTENING:
@@ -165,6 +161,10 @@ class Screening:
             return []
         return self._judge(early=True)
 
+    @property
+    def _known(self) -> Kind | None:
+        return None if self.verdict is None else self.verdict.kind
+
     # Listening.
 
     @property
@@ -172,11 +172,11 @@ class Screening:
         return " ".join((*self._said, self._partial))
 
     def _listen(self) -> list[Outcome]:
-        silence_s = self._now_s - self._voice.ended_s
+        silence_s = self.now_s - self._voice.ended_s
         settled = self._text.strip() and silence_s >= PAUSE_S
         if self.verdict is None and settled:
             return self._judge(early=False)
-        if self._now_s >= LISTENS_S:
+        if self.now_s >= LISTENS_S:
             outcomes = [] if self.verdict is not None else self._judge(early=False)
             if self.state is State.LISTENING:
                 self._enter(State.OVER)
@@ -186,8 +186,7 @@ class Screening:
     def _judge(self, *, early: bool) -> list[Outcome]:
         """Weigh what is known; early, only machines are recognised: a human has time."""
         verdict = judge(self._evidence)
-        known = self.verdict.kind if self.verdict is not None else None
-        if verdict.kind is known or (early and not self._is_certain(verdict)):
+        if verdict.kind is self._known or (early and not self._is_certain(verdict)):
             return []
         if not early:
             self._evidence = replace(self._evidence, settled=True)
@@ -208,11 +207,8 @@ class Screening:
             return [Step.HANG_UP]
         if kind in _MACHINES:
             self._enter(State.WAITING)
-            steps: list[Outcome] = [Step.HUSH]
-            beep_s = self._beep_s
-            if beep_s is not None and self._now_s - beep_s <= BEEP_HOLDS_S:
-                steps += self._done_waiting("beep")
-            return steps
+            just_beeped = self.now_s - self._beep_s <= BEEP_HOLDS_S
+            return [Step.HUSH, *(self._done_waiting("beep") if just_beeped else [])]
         if kind is Kind.CALL_SCREENING:
             self._introduced = True
             self._listen_again()
@@ -223,17 +219,17 @@ class Screening:
         self._evidence = replace(self._evidence, sounds=self._evidence.sounds | {sound})
 
     def _beep(self) -> list[Outcome]:
-        self._beep_s = self._now_s
+        self._beep_s = self.now_s
         match self.state:
             case State.LISTENING if self._voice.total_s >= SPEECH_BEFORE_BEEP_S:
                 self._hear_of("beep")
-                if self.verdict is None or self.verdict.kind is Kind.UNKNOWN:
+                if self._known in (None, Kind.UNKNOWN):
                     self._evidence = replace(self._evidence, settled=False)
                 return self._judge(early=True)
             case State.WAITING:
                 return self._done_waiting("beep")
             case State.LEAVING if (
-                self.awaited == "silence" and self._now_s - self._since_s < LATE_BEEP_S
+                self.awaited == "silence" and self.now_s - self._since_s < LATE_BEEP_S
             ):
                 self.awaited = "beep"
                 return [Step.LEAVE_MESSAGE]
@@ -242,8 +238,8 @@ class Screening:
     # Waiting for the end of a greeting.
 
     def _wait(self) -> list[Outcome]:
-        waited_s = self._now_s - self._since_s
-        silence_s = min(waited_s, self._now_s - self._voice.ended_s)
+        waited_s = self.now_s - self._since_s
+        silence_s = min(waited_s, self.now_s - self._voice.ended_s)
         if self._will_leave:
             if silence_s >= SILENCE_FOR_BEEP_S:
                 return self._done_waiting("silence")
@@ -254,8 +250,7 @@ class Screening:
 
     @property
     def _will_leave(self) -> bool:
-        kind = self.verdict.kind if self.verdict is not None else None
-        return self._leaves_message and kind is Kind.VOICEMAIL
+        return self._leaves_message and self._known is Kind.VOICEMAIL
 
     def _done_waiting(self, awaited: str) -> list[Outcome]:
         self.awaited = awaited
@@ -272,8 +267,7 @@ class Screening:
             verdict = Verdict(Kind.HUMAN, 0.0, ("somebody called out behind the greeting",))
         elif verdict.kind is Kind.HUMAN and self._voice.began_s > self._since_s:
             return []
-        known = self.verdict.kind if self.verdict is not None else None
-        if verdict.kind is known or verdict.kind not in _TURNS_OUT:
+        if verdict.kind is self._known or verdict.kind not in _TURNS_OUT:
             return []
         if verdict.kind is Kind.CALL_SCREENING and self._introduced:
             return []
@@ -295,7 +289,7 @@ class Screening:
         self._evidence = Evidence(pbx=self._evidence.pbx)
 
     def _enter(self, state: State) -> None:
-        self.state, self._since_s = state, self._now_s
+        self.state, self._since_s = state, self.now_s
 
 
 def _is_human(text: str) -> bool:

@@ -84,3 +84,14 @@ def test_a_model_whose_silent_callers_are_hung_up_on_may_hang_up_itself() -> Non
         assert snapshot(None, fields(llm_config=block), OWNER, DEFAULTS).llm["tools"] is tools
     found = snapshot(None, fields(autonomous_silence_handling=True), OWNER, DEFAULTS)
     assert found.llm == {"provider": "any llm", "tools": [hangs_up]}
+
+
+def test_a_voicemail_message_of_nothing_but_spaces_is_none() -> None:
+    found = snapshot(None, fields(), OWNER, DEFAULTS)
+    assert (found.voicemail_detection, found.voicemail_message) == (False, None)
+    given = fields(voicemail_detection=True, voicemail_message=" Call us. ")
+    found = snapshot(None, given, OWNER, DEFAULTS)
+    assert (found.voicemail_detection, found.voicemail_message) == (True, "Call us.")
+    assert (
+        snapshot(None, fields(voicemail_message="  "), OWNER, DEFAULTS).voicemail_message is None
+    )
