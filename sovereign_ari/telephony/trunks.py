@@ -86,6 +86,7 @@ class TrunkPusher:
             Those, as `<kind> <name>`.
         """
         repaired = []
+        again = bool(self._refused)
         self._refused.clear()
         for thing in layout.objects:
             if self._held.get(thing.key) == thing:
@@ -95,6 +96,7 @@ class TrunkPusher:
                     self._held[thing.key] = PbxObject(thing.kind, thing.id, ())
         if repaired:
             _log.warning("trunks: made again what others had changed: %s", ", ".join(repaired))
+        if repaired or again:
             await self.sync(layout)
         return repaired
 

@@ -1,14 +1,12 @@
 """A carrier for tests: a second Asterisk on another loopback address, with one account.
 
 It lets the account register, challenges the calls that come to it, and calls the product: as a
-registered account is called, by address, or with credentials. Its answers are chosen by the number
-that is dialled.
+registered account is called, or by address.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shlex
 import shutil
 import tempfile
@@ -18,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import aiohttp
+
 from sovereign_ari.bundle.asterisk import BundledAsterisk, find_program
-from sovereign_ari.bundle.asterisk_config import PbxValues, SipTls
+from sovereign_ari.bundle.asterisk_config import PbxValues
 from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.ports import SIP, free_port
 from sovereign_ari.bundle.processes import Child
@@ -27,16 +27,9 @@ from sovereign_ari.bundle.processes import Child
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 _CLI_TIMEOUT_S = 10.0
-_calls = itertools.count(1)
 
-ANSWERS = "+31100000200"
-"""Answers and plays back what it hears."""
-
-BUSY = "+31100000486"
-UNKNOWN = "+31100000404"
-UNAVAILABLE = "+31100000503"
-SILENT = "+31100000180"
-"""Rings for ever."""
+ANSWERS = "+31201000200"
+"""Answers and says nothing."""
 
 _PJSIP = """
 [global]
@@ -108,11 +101,6 @@ match = {product_host}
 _EXTENSIONS = f"""
 [from-customer]
 exten => {ANSWERS},1,Answer()
- same => n,Wait(600)
-exten => {BUSY},1,Hangup(17)
-exten => {UNKNOWN},1,Hangup(1)
-exten => {UNAVAILABLE},1,Hangup(42)
-exten => {SILENT},1,Ringing()
  same => n,Wait(600)
 [calling]
 exten => talk,1,Wait(600)
@@ -198,20 +186,39 @@ class Carrier:
         """Whether the account has a contact."""
         return "sip:" in await self.console(f"pjsip show aor {self.account.username}")
 
+    async def forget(self) -> None:
+        """Forget where the account is registered."""
+        await self.console("database deltree registrar")
+
     @asynccontextmanager
-    async def calling(
-        self, number: str | None = None, caller: str = "+31611111111"
-    ) -> AsyncIterator[None]:
+    async def calling(self, number: str | None = None) -> AsyncIterator[None]:
         """Call a number of the product by its address, or the registered account for None."""
         target = f"PJSIP/{self.account.username}" if number is None else f"PJSIP/{number}@customer"
-        variable = f"talk-{next(_calls)}"
-        assert caller
-        await self.console(f"channel originate {target} extension talk@calling")
+        query = {
+            "endpoint": target,
+            "context": "calling",
+            "extension": "talk",
+            "priority": "1",
+            "formats": "ulaw",
+        }
+        values = self._pbx.values
+        login = aiohttp.encode_basic_auth(values.ari_username, values.ari_password)
+        url = f"{self._pbx.ari_url}/channels"
+        async with aiohttp.ClientSession(headers={"Authorization": login}) as session:
+            async with session.post(url, params=query) as answer:
+                assert answer.status == 200, await answer.text()
         try:
             yield
         finally:
-            await self.console("channel request hangup all")
-            assert variable
+            await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """End every call."""
+        await self.console("channel request hangup all")
+
+    async def talking(self) -> bool:
+        """Whether a call is up."""
+        return "!Up!" in await self.console("core show channels concise")
 
     def _write(self) -> None:
         etc = self._pbx.folders.etc
@@ -261,7 +268,6 @@ async def running_carrier(
         apps=("sovereign",),
         rtp_ports=(31000, 31499),
     )
-    assert SipTls is not None
     carrier = Carrier(
         BundledAsterisk(data, find_program(), values), product, certificate, free_port(host)
     )
