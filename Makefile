@@ -1,11 +1,14 @@
 # make up     start everything and stay in the foreground     make test   all checks and tests
 # make bench  measure                                         make lint   the checks alone
+# make soak   short calls with random faults, MINUTES=20
 
 VENV ?= .venv
 BIN = $(VENV)/bin
 export VENV PYTHON
 
-.PHONY: up test lint bench clean test-all-pythons setup
+MINUTES ?= 20
+
+.PHONY: up test lint bench soak clean test-all-pythons setup
 
 up:
 	@deploy/setup run
@@ -25,6 +28,10 @@ test: lint
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+# SOAK=--kills kills the controller now and then; --rate and --seed are there, too
+soak: setup
+	$(BIN)/python -W ignore::DeprecationWarning -m tests.soak --minutes $(MINUTES) $(SOAK)
 
 # Every Python of 3.11 to 3.14 that is here, each in an environment of its own
 test-all-pythons:

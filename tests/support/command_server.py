@@ -7,6 +7,7 @@ forked for each command; what a command reads is read anew: environment, folder,
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 ENDS_WITHIN_S = 10.0
 _STREAMS = ("in", "out", "err")
+_EXPENSIVE = ("api.app", "sovereign_ari.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +80,14 @@ class CommandServer:
 
 def _serve() -> None:
     """Fork for each order on standard input, and answer it with the exit code."""
-    import api.app
-    import sovereign_ari.app
-    import sovereign_ari.cli.main
-
-    assert api.app
-    assert sovereign_ari.app
+    for name in _EXPENSIVE:
+        importlib.import_module(name)
+    main = importlib.import_module("sovereign_ari.cli.main").main
     for line in sys.stdin:
         order = json.loads(line)
         if (pid := os.fork()) == 0:
             _become(order)
-            _obey(sovereign_ari.cli.main.main)
+            _obey(main)
         _, status = os.waitpid(pid, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()

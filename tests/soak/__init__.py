@@ -1,0 +1,1 @@
+"""Thousands of short calls with random faults: what is left behind, and what grows."""
