@@ -69,7 +69,7 @@ CODES: dict[str, ErrorCode] = {
         "The `Idempotency-Key` was used for another request within 24 hours.",
     ),
     "transfer_unavailable": ErrorCode(
-        422, "invalid_request_error", "This release does not transfer calls yet."
+        422, "invalid_request_error", "The call may not, or cannot, be transferred there."
     ),
     "call_not_answering": ErrorCode(
         422,

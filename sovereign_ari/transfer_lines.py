@@ -31,7 +31,7 @@ class PooledTransferLines:
         try:
             async with self._pool.acquire() as connection:
                 line = await find_line(
-                    connection, route.organisation_id, route.number_id, destination
+                    connection, route.organisation_id, destination, number_id=route.number_id
                 )
         except UNAVAILABLE as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

@@ -17,7 +17,7 @@ from api.resources.call_control_bodies import ControlBody
 from api.views import View
 from db.commands import Withdrawn, send, take_place, withdraw
 from db.pool import UNAVAILABLE
-from db.transfers import find_line, number_of
+from db.transfers import find_line
 from sovereign_ari.domain.control import CommandOutcome, ControlCommand, Transfer
 from sovereign_ari.domain.transfer import Unreachable, dial, is_public, refer_to
 from sovereign_ari.errors import Impossible, InvalidRequest, RateLimited
@@ -67,8 +67,7 @@ async def _fault(
     """Why the controller of a call would refuse a transfer."""
     if not isinstance(wanted, Transfer):
         return None
-    number_id = await number_of(connection, call_id)
-    line = await find_line(connection, asked.organisation_id, number_id, wanted.destination)
+    line = await find_line(connection, asked.organisation_id, wanted.destination, call_id=call_id)
     allows = asked.parts.outgoing.allows
     line = replace(line, may_reach=lambda host: is_public(host) or allows(host))
     try:

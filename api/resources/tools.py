@@ -29,6 +29,8 @@ MOST_SCHEMA_PARTS = 2000  # of all tools together: checking one takes 0.3 ms
 SPELLINGS = {"endCall": "end_call", "transferCall": "transfer_call"}
 _USER = r"[A-Za-z0-9_.!~*'()&=+$,%-]{1,128}"  # RFC 3261 section 25.1, without a password
 _SIP_URI = re.compile(rf"(?i)sips?:(?:{_USER}@)?([^@]+)")
+_EXTENSION_PATTERN = "^[1-9][0-9]{1,5}$"  # a zero in front is rather a number without a country
+_EXTENSION = re.compile(_EXTENSION_PATTERN)
 _SIP_URI_PATTERN = (
     rf"^sips?:({_USER}@)?([a-z0-9]{{1,32}}\.){{1,3}}[a-z]{{2,24}}(:[1-9][0-9]{{0,3}})?$"
 )
@@ -88,7 +90,7 @@ class EndCallTool(Body):
 
 def _of_its_type(schema: JsonDict) -> None:
     """Say that the type decides on the form of `number`."""
-    patterns = {"number": E164_PATTERN, "sip": _SIP_URI_PATTERN}
+    patterns = {"number": f"{E164_PATTERN}|{_EXTENSION_PATTERN}", "sip": _SIP_URI_PATTERN}
     schema["oneOf"] = [
         {"properties": {"type": {"const": kind}, "number": {"pattern": pattern}}}
         for kind, pattern in patterns.items()
@@ -98,8 +100,8 @@ def _of_its_type(schema: JsonDict) -> None:
 class Destination(Body):
     """Where a call may be transferred; `description` tells the model when.
 
-    `number` is E.164, or a SIP URI when the type is `sip`; `phone_number` and `sip_uri` are other
-    names of it.
+    `number` is E.164 or an extension, or a SIP URI when the type is `sip`; `phone_number` and
+    `sip_uri` are other names of it.
     """
 
     model_config = ConfigDict(json_schema_extra=_of_its_type)
@@ -126,7 +128,7 @@ class Destination(Body):
     def _fits(cls, text: str, info: ValidationInfo) -> str:
         match info.data.get("type"):
             case "number":
-                return e164(text)
+                return text if _EXTENSION.fullmatch(text) else e164(text)
             case "sip":
                 return sip_uri(text)
             case _:

@@ -16,6 +16,7 @@ from sovereign_ari.bundle.asterisk_config import (
 )
 from sovereign_ari.bundle.plan import app_names
 from sovereign_ari.domain import dialplan
+from sovereign_ari.domain.transfer import OUTWARDS
 from sovereign_ari.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,21 @@ def test_the_controller_sends_calls_to_a_place_that_the_dialplan_has() -> None:
     assert f"TIMEOUT(absolute)=${{{dialplan.VARIABLE_MAX_S}}}" in context
 
 
+def test_calls_are_transferred_by_contexts_that_the_dialplan_has() -> None:
+    joins = section(config("extensions.conf"), dialplan.TRANSFER_CONTEXT)
+    assert f"exten => {dialplan.WAIT_EXTENSION},1," in joins
+    assert f"exten => {dialplan.JOIN_EXTENSION},1,Bridge(${{{dialplan.VARIABLE_PEER}}},x)" in joins
+    refers = section(config("extensions.conf"), dialplan.REFER_CONTEXT)
+    assert f"exten => {dialplan.REFER_EXTENSION},1," in refers
+    assert f"Transfer(${{{dialplan.VARIABLE_REFER_TO}}})" in refers
+    for context in (joins, refers):
+        assert f"Stasis(${{SOVEREIGN_APP}},{dialplan.ARGUMENT_BACK}," in context
+    # By address alone, and none is its own: a caller must not be taken for it by his name.
+    outwards = f"[{OUTWARDS}](ours)\ncontext = from-trunk\nidentify_by = ip\n"
+    assert outwards in config("pjsip.conf")
+    assert "\nallow_transfer = no" in config("pjsip.conf")
+
+
 def test_the_dialplan_names_the_arguments_that_the_controller_reads() -> None:
     text = config("extensions.conf")
     answer = section(text, dialplan.ANSWER_CONTEXT)
@@ -72,6 +88,7 @@ def test_the_dialplan_knows_what_a_controller_tells_it_for_the_time_after_its_de
     text = config("extensions.conf")
     answer = section(text, dialplan.ANSWER_CONTEXT)
     named = {name for name in vars(dialplan) if name.startswith("VARIABLE_")}
+    named -= {"VARIABLE_PEER", "VARIABLE_REFER_TO", "VARIABLE_HOPS"}  # of transfers
     for name in named:
         assert f"${{{getattr(dialplan, name)}}}" in answer, name
     for variable in (dialplan.VARIABLE_ALONE_S, dialplan.VARIABLE_ALONE_REASON):

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import time
+from contextlib import suppress
 from typing import Any
 
+import aiohttp
+
+from sovereign_ari.control.sweep import GRACE_S
 from tests.support.fake_openai import Call as ToolCall
 from tests.support.reception import (
     Reception,
@@ -13,7 +20,8 @@ from tests.support.reception import (
     heard_since,
     say_tones,
 )
-from tests.support.sip_human import Human
+from tests.support.sip_call import Call
+from tests.support.sip_human import Answered, Human
 from tests.support.tone_code import encode
 
 
@@ -39,7 +47,29 @@ async def steps(reception: Reception, record: dict[str, Any]) -> list[str]:
     return [event["detail"]["step"] for event in events if event["kind"] == "transfer"]
 
 
-async def test_a_caller_and_a_human_hear_each_other_and_the_assistant_is_gone(
+async def hear_each_other(call: Call, other: Answered, words: str) -> None:
+    since_s = time.monotonic()
+    await asyncio.gather(
+        call.say(encode(f"caller {words}", 8000)), other.say(encode(f"human {words}", 8000))
+    )
+    await asyncio.sleep(0.2)
+    assert heard_since(call, since_s) == [f"human {words}"]
+    assert heard_since(other, since_s) == [f"caller {words}"]  # type: ignore[arg-type]
+
+
+async def kill_the_controller(reception: Reception) -> None:
+    """Kill it, and let its successor look for what is left of the last life."""
+    os.kill(reception.platform.controller_pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(aiohttp.ClientError):
+                if await reception.platform.metric("sovereign_ari_connected"):
+                    break
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(GRACE_S + 0.5)
+
+
+async def test_a_caller_and_a_human_hear_each_other_with_or_without_a_controller(
     reception: Reception,
 ) -> None:
     async with await Human.open("127.0.0.1") as human:
@@ -56,12 +86,9 @@ async def test_a_caller_and_a_human_hear_each_other_and_the_assistant_is_gone(
             record = await reception.record(number)
             assert (record["status"], record["end_reason"]) == ("transferred", "transferred")
             assert await reception.platform.metric("sovereign_pacer_lines") == 0
-            since_s = other.answered_at_s
-            await call.say(encode("from the caller", 8000))
-            await other.say(encode("from the human", 8000))
-            await asyncio.sleep(0.2)
-            assert heard_since(call, since_s) == ["from the human"]
-            assert heard_since(other, since_s)[-1:] == ["from the caller"]  # type: ignore[arg-type]
+            await hear_each_other(call, other, "before")
+            await kill_the_controller(reception)
+            await hear_each_other(call, other, "after")
             assert "tester" in other.invite.header("From")
             await other.hang_up()
             assert (await call.ended(timeout_s=3)).by == "far end"
@@ -166,15 +193,31 @@ async def test_a_human_is_asked_first_while_the_caller_waits(reception: Receptio
             await other.say(encode("yes", 8000))
             record = await reception.record(number)
             assert record["status"] == "transferred"
-            joined_s = asyncio.get_running_loop().time()
-            await call.say(encode("hello you", 8000))
-            await other.say(encode("hello caller", 8000))
-            await asyncio.sleep(0.2)
-            assert heard_since(call, joined_s) == ["hello caller"]
-            assert heard_since(other, joined_s)[-1:] == ["hello you"]  # type: ignore[arg-type]
+            await hear_each_other(call, other, "now")
     assert "declined" not in record["end_reason"]
     told = await steps(reception, record)
     assert told == [
         "begun", "ringing", "answered", "failed",
         "begun", "ringing", "answered", "accepted", "joined",
     ]  # fmt: skip
+
+
+async def test_a_caller_is_put_through_to_another_number_of_ours(reception: Reception) -> None:
+    other = await reception.number(first_message="Second desk")
+    desk = {"type": "number", "number": other, "description": "The other one"}
+    number = await reception.number(llm_config=model(desk))
+    reception.vendor.reply = transferring
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        spoken_s = await say_tones(call, "put me through")
+        await hear_tones(call, "Second desk", spoken_s)
+        assert (await reception.record(number))["status"] == "transferred"
+        listed = await reception.platform.asterisk_cli("core show channels concise")
+        (theirs,) = {line.partition("!")[0] for line in listed.splitlines() if ";2!" in line}
+        shown = await reception.platform.asterisk_cli(f"core show channel {theirs}")
+        assert "SOVEREIGN_HOPS=1" in shown
+        spoken_s = await say_tones(call, "ok")
+        await hear_tones(call, "You said: ok", spoken_s)
+    record = await reception.record(other)
+    assert (record["status"], record["caller_phone"]) == ("ended", "tester")

@@ -32,6 +32,7 @@ class Answered:
         self.invite = invite
         self.requests: list[SipMessage] = []
         self.rtp = RtpPort(endpoint.address[0])
+        self.called_at_s = time.monotonic()
         self.answered_at_s = 0.0
         self._endpoint = endpoint
         self._source = source
@@ -148,7 +149,7 @@ class Human(SipEndpoint):
     async def called(self, timeout_s: float = 10.0) -> Answered:
         """Wait until somebody was called and, if he does, has answered."""
         async with asyncio.timeout(timeout_s):
-            while not self.calls or not (
+            while not self.calls or not (  # noqa: ASYNC110
                 self.calls[-1].answered_at_s or self.answers_after_s is None
             ):
                 await asyncio.sleep(0.02)

@@ -1,0 +1,67 @@
+"""What calls to a number may be transferred over, as stored."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from db.transfers import find_line
+from sovereign_ari.domain.permission import OutboundPermission
+from sovereign_ari.domain.transfer import TransferLine
+from tests.support.commanded import live_call
+
+NUMBER, OTHER = "+31201234567", "+31207654321"
+
+
+async def _organisation(pool: asyncpg.Pool) -> str:
+    return str(
+        await pool.fetchval(
+            """
+            INSERT INTO organisations (name, is_operator, outbound_refused_prefixes)
+            VALUES ('o', false, ARRAY['+31900']) RETURNING id
+            """
+        )
+    )
+
+
+async def _number(pool: asyncpg.Pool, organisation: str, number: str, trunk: str | None) -> str:
+    return str(
+        await pool.fetchval(
+            """
+            INSERT INTO phone_numbers (organisation_id, phone_number, transfer_trunk_id)
+            VALUES ($1, $2, $3) RETURNING id
+            """,
+            organisation,
+            number,
+            trunk,
+        )
+    )
+
+
+async def test_the_line_of_a_number_is_its_trunk_and_what_its_owner_may_call(
+    pool: asyncpg.Pool,
+) -> None:
+    ours, theirs = await _organisation(pool), await _organisation(pool)
+    trunk = str(
+        await pool.fetchval(
+            """
+            INSERT INTO sip_trunks (organisation_id, name, addresses)
+            VALUES ($1, 't', ARRAY['a.example.com', 'b.example.com']) RETURNING id
+            """,
+            ours,
+        )
+    )
+    number = await _number(pool, ours, NUMBER, trunk)
+    await _number(pool, theirs, OTHER, None)
+    permission = OutboundPermission(None, ["+31900"])
+    line = TransferLine(trunk, ("a.example.com", "b.example.com"), permission)
+    assert await find_line(pool, ours, OTHER, number_id=number) == line
+    assert (await find_line(pool, ours, NUMBER, number_id=number)).is_ours
+    assert not (await find_line(pool, theirs, NUMBER, number_id=number)).is_ours
+    assert (await find_line(pool, theirs, OTHER, number_id=number)).trunk_id is None
+    assert (await find_line(pool, ours, OTHER)).trunk_id is None
+    call = await live_call(pool, ours)
+    assert (await find_line(pool, ours, OTHER, call_id=call)).trunk_id is None
+    await pool.execute("UPDATE calls SET number_id = $1 WHERE id = $2", number, call)
+    assert await find_line(pool, ours, OTHER, call_id=call) == line
+    await pool.execute("UPDATE sip_trunks SET is_active = false")
+    assert (await find_line(pool, ours, OTHER, call_id=call)).trunk_id is None
