@@ -7,7 +7,6 @@ import json
 import logging
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -51,6 +50,7 @@ from sovereign_ari.node_trunks import node_trunks
 from sovereign_ari.outgoing.http import OutgoingHttp, guarded_connector
 from sovereign_ari.outgoing.key_checks import KeyChecks
 from sovereign_ari.outgoing.policy import OutgoingPolicy
+from sovereign_ari.precedence import come_first
 from sovereign_ari.settings import Settings
 from sovereign_ari.speech.openai_compatible import Outgoing
 from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_catalogue
@@ -71,7 +71,6 @@ from sovereign_ari.work.reports import reports_queue
 from sovereign_ari.work.usage import Counting
 from sovereign_ari.work.worker import work
 
-SWITCH_INTERVAL_S = 0.0002  # how long the pacer's thread may wait for the interpreter
 JOURNAL_CLOSES_WITHIN_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ def default_blocks(settings: Settings) -> dict[str, dict[str, object]]:
 async def run_controller(settings: Settings) -> None:
     """Run a controller until SIGTERM or SIGINT, then drain its calls."""
     log.configure("controller", level=settings.log_level, style=settings.log_format)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    come_first()
     address = _ari_address(settings)
     stop = _stop_on_signals()
     metrics = ControllerMetrics()
