@@ -29,6 +29,7 @@ class Resource:
         many: Envelope of several.
         columns: Title and key of each column of the list.
         shown_only: Keys that an answer has and a body does not take.
+        lists_alone: Whether the bare command prints the list.
     """
 
     thing: str
@@ -38,6 +39,7 @@ class Resource:
     many: str
     columns: tuple[tuple[str, str], ...]
     shown_only: frozenset[str] = frozenset()
+    lists_alone: bool = False
 
     @property
     def path_of_one(self) -> str:
@@ -64,15 +66,27 @@ TRUNKS = Resource(
      ("reachable", "state.reachable"), ("ms", "state.latency_ms"), ("calls", "state.calls"),
      ("last error", "state.last_error")),
     frozenset({"host", "port", "addresses", "outbound_address", "username", "state"}),
+    lists_alone=True,
 )  # fmt: skip
 
 
 def commands_of(resource: Resource) -> typer.Typer:
     """The commands of one kind of thing."""
-    app = typer.Typer(no_args_is_help=True)
+    alone = resource.lists_alone
+    app = typer.Typer(no_args_is_help=not alone, invoke_without_command=alone)
+    if alone:
+        _list_when_bare(app, resource)
     for add in (_add_list, _add_show, _add_create, _add_update, _add_delete):
         add(app, resource)
     return app
+
+
+def _list_when_bare(app: typer.Typer, resource: Resource) -> None:
+    @app.callback()
+    def bare(context: typer.Context, org: str | None = ORG, json: bool = JSON) -> None:
+        if context.invoked_subcommand is None:
+            found = asyncio.run(ask("GET", resource.path, organisation=org))
+            print(as_json(found) if json else rows(found[resource.many], resource.columns))
 
 
 def _add_list(app: typer.Typer, resource: Resource) -> None:

@@ -120,6 +120,18 @@ async def test_what_show_prints_can_be_created_again(shell: Shell) -> None:
     assert again["transfer_trunk_id"] == trunk["id"]
 
 
+async def test_the_bare_command_shows_how_the_trunks_fare(shell: Shell) -> None:
+    file = shell.file("trunk.json", {"name": "Carrier", "address": "sip.example.com:5070"})
+    await shell.json("trunks", "create", file)
+    code, out, err = await shell.run("trunks")
+    assert code == 0, err
+    title, row = out.splitlines()[0], out.splitlines()[-1]
+    for word in ("registration", "reachable", "calls", "last error"):
+        assert word in title
+    assert "sip.example.com:5070" in row
+    assert "unknown" in row
+
+
 async def test_a_file_may_come_from_standard_input(shell: Shell) -> None:
     code, out, err = await shell.run("assistants", "create", "-", "--json", stdin=b'{"name":"A"}')
     assert code == 0, err
