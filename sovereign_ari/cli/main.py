@@ -78,6 +78,9 @@ def api() -> None:
 @app.command()
 def controller() -> None:
     """Answer calls of one Asterisk."""
+    from sovereign_ari.first_aid import hold_callers
+
+    hold_callers(read_settings(os.environ))
     from sovereign_ari.app import run_controller
 
     _serve(run_controller)

@@ -122,6 +122,8 @@ class Answering:
         if turn is None or line is not None:
             self._ahead.retract("not_needed")
         entry = self.book.begin(turn, stt_final_s)
+        if isinstance(line, str):  # whoever reads the record after our death finds the words
+            entry.thought.text = line
         self._ordered = ordered
         speech = Speech(self._providers.tts, self._mouth, self._clock, self._manner)
         self._mouth.resume()

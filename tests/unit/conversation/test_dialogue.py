@@ -384,3 +384,11 @@ def test_a_caller_without_any_packets_is_answered_and_timed_all_the_same() -> No
     )
     assert ending == Ending(EndReason.SILENCE_TIMEOUT)
     assert it.turns[0].heard_text == "Hello there."
+
+
+def test_the_words_of_a_greeting_stand_in_the_record_before_they_are_heard() -> None:
+    async def caller(it: Scene) -> None:
+        assert (it.turns[0].agent_text, it.turns[0].heard_text) == ("Hello there.", "")
+        assert it.turns[0].reply_ended_ms is None
+
+    converse(caller)
