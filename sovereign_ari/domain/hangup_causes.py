@@ -76,7 +76,7 @@ _BY_CAUSE: Mapping[int, tuple[EndReason, str, bool]] = {
     22: (EndReason.UNREACHABLE, INVALID, False),
     23: (EndReason.UNREACHABLE, REDIRECTED, False),
     28: (EndReason.UNREACHABLE, INVALID, False),
-    32: (EndReason.NO_ANSWER, BY_HAND, False),  # Asterisk's own: no network says so (Q.850)
+    32: (EndReason.ERROR, BY_HAND, False),  # Asterisk's own: no network says so (Q.850)
     58: (EndReason.UNREACHABLE, INCOMPATIBLE, False),
 }
 _NETWORK_CAUSES = (25, 27, *range(33, 48))

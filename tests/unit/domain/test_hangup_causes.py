@@ -73,3 +73,10 @@ def test_a_cause_speaks_where_there_is_no_sip_status(cause: int, reason: EndReas
 def test_a_silent_trunk_is_unreachable_until_it_has_rung() -> None:
     assert failure(408, 18, rang=False).reason is EndReason.UNREACHABLE
     assert failure(408, 18, rang=True).reason is EndReason.NO_ANSWER
+
+
+def test_a_call_hung_up_in_the_console_is_no_fault_of_the_network_nor_tried_elsewhere() -> None:
+    """Asterisk gives 32 as the cause then, which Q.850 does not know."""
+    found = failure(None, 32, rang=False)
+    assert found.reason is EndReason.ERROR
+    assert not found.elsewhere
