@@ -16,7 +16,9 @@ from aiohttp.test_utils import TestServer
 from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.ports import CallServices, Note
 from sovereign_ari.conversation.terms import Providers
+from sovereign_ari.domain.adoption import FoundCall, NotAdopted
 from sovereign_ari.domain.agent import Assistant, Route
+from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import (
     CallAnswered,
     CallClosed,
@@ -92,6 +94,7 @@ class World:
         self.route_gate: asyncio.Event | None = None
         self.route_fault: Exception | None = None
         self.routing = 0
+        self.adoptions: list[FoundCall | NotAdopted | Exception] = []
         self.refused = 0
         self.stt = ToldStt()
         self.answers: Callable[[Sequence[Message]], Any] = lambda _: "Yes."
@@ -113,6 +116,15 @@ class World:
         if self.route_fault:
             raise self.route_fault
         return Route("o", None, self.assistant)
+
+    async def adopt(self, call: CallId) -> FoundCall | NotAdopted:
+        outcome = self.adoptions.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def transferred(self, call: CallId) -> None:
+        """Know of no transfer."""
 
     def for_assistant(self, assistant: Assistant, wire: AudioFormat, note: Note) -> Providers:
         return Providers(self.stt, resilient(self.llm, note), self.tts, b"", PCM_8K)
@@ -192,6 +204,7 @@ async def _run(it: World, ari: AriHttp) -> None:
         clock=time.monotonic,
         wall_clock=lambda: datetime.now(UTC),
         entropy=lambda: secrets.randbits(80),
+        adoptions=it,
     )
     it.controller = Controller(services)
     it.events = AriEvents(it.pbx.address, post=it.controller.post, connected=it.controller.recover)

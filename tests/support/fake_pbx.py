@@ -11,7 +11,12 @@ from typing import Any
 
 from aiohttp import web
 
-from sovereign_ari.domain.dialplan import JOIN_EXTENSION, TRANSFER_CONTEXT, UNKNOWN_EXTENSION
+from sovereign_ari.domain.dialplan import (
+    JOIN_EXTENSION,
+    LATER_EXTENSION,
+    TRANSFER_CONTEXT,
+    UNKNOWN_EXTENSION,
+)
 from tests.support.fake_ari import FakeAri
 
 _STEPS = [
@@ -50,6 +55,8 @@ class Pbx(FakeAri):
     owned: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
     sent_away: list[str] = field(default_factory=list)
+    sent_on: list[str] = field(default_factory=list)
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
     garbage: bool = False
     unjoinable: bool = False
     called: int = 0
@@ -112,7 +119,7 @@ class Pbx(FakeAri):
     def _act(self, method: str, path: list[str], query: Any) -> web.Response:
         match method, path:
             case "GET", _:
-                return self._tell(path) or super()._act(method, path, query)
+                return self._tell(path, query) or super()._act(method, path, query)
             case "POST", ["channels", "externalMedia"]:
                 return self._open_media(query["channelId"])
             case "POST", ["channels", "create"]:
@@ -160,6 +167,8 @@ class Pbx(FakeAri):
                 self.leave_bridges(channel)
                 if query["extension"] == JOIN_EXTENSION:
                     self._later(self._join(channel))
+            case ["continue"] if query["extension"] == LATER_EXTENSION:
+                self.sent_on.append(channel)
             case ["continue"]:
                 self._later(self.enter(channel, "answered"))
             case ["dial"]:
@@ -182,8 +191,11 @@ class Pbx(FakeAri):
         for members in self.bridges.values():
             members.discard(channel)
 
-    def _tell(self, path: list[str]) -> web.Response | None:
+    def _tell(self, path: list[str], query: Any) -> web.Response | None:
         match path:
+            case ["channels", channel, "variable"] if channel in self.variables:
+                value = self.variables[channel].get(query["variable"], "")
+                return web.json_response({"value": value})
             case ["channels", channel] if channel in self.channels:
                 return web.json_response(self.channel(channel))
             case ["applications", _]:

@@ -1,0 +1,101 @@
+"""A controller that finds callers of one that died, on a PBX that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sovereign_ari.control import sweep
+from sovereign_ari.conversation.resumed_dialogue import WHERE_WERE_WE
+from sovereign_ari.domain.adoption import FoundCall, NotAdopted, Past, PastTurn
+from sovereign_ari.domain.agent import Route
+from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.records import CallClosed, CallNote, CallOpened, TurnRecord
+from sovereign_ari.errors import DatabaseUnavailable
+from tests.support.controller_world import ASSISTANT, World, world
+from tests.support.fake_ari import until
+
+CALL = CallId("call-inbound-01arz3ndektsv4rrffq69g5fav")
+
+
+@pytest.fixture
+async def it(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(sweep, "SWEEP_S", 0.5)
+    monkeypatch.setattr(sweep, "GRACE_S", 0.3)
+    before = len(os.listdir("/proc/self/fd"))
+    async with world() as it:
+        yield it
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def found() -> FoundCall:
+    now = datetime.now(UTC)
+    return FoundCall(
+        call_id=CALL,
+        ours="+31201234567",
+        theirs=None,
+        codec="ulaw",
+        route=Route("o", None, ASSISTANT),
+        past=Past((PastTurn(None, "Hi."), PastTurn("hello", "Yes?")), 2, now),
+        last_seen_at=now - timedelta(seconds=3),
+    )
+
+
+async def left_behind(it: World, *, ends_in_s: float = 60.0) -> None:
+    """Have an answered caller, and what a dead controller made for him."""
+    it.pbx.leave_over("c", f"{CALL}-media", bridge=f"{CALL}-bridge")
+    it.pbx.calls["c"] = CALL
+    ends_at = f"{time.time() + ends_in_s:.0f}"
+    it.pbx.variables["c"] = {"SOVEREIGN_CALL": CALL, "SOVEREIGN_ENDS_AT": ends_at}
+    await it.pbx.enter("c", "timeout")
+
+
+async def test_the_old_legs_go_and_the_call_goes_on_under_its_id(it: World) -> None:
+    it.adoptions = [found()]
+    await left_behind(it)
+    await until(lambda: any(t.heard_text == WHERE_WERE_WE["en"] for t in it.of(TurnRecord)), 15)
+    assert it.controller.call_ids() == [CALL]
+    asked = it.pbx.requests
+    removed = asked.index(f"DELETE channels/{CALL}-media")
+    assert removed < asked.index("POST channels/externalMedia")
+    (note,) = [note for note in it.of(CallNote) if note.kind == "adopted"]
+    assert 3000 <= note.detail["gap_ms"] < 30_000
+    assert {turn.number for turn in it.of(TurnRecord)} == {2}
+    await it.pbx.hang_up("c")
+    await until(lambda: not it.controller.calls)
+    assert it.of(CallOpened) == []
+    (closed,) = it.of(CallClosed)
+    assert (closed.call_id, closed.end_reason) == (CALL, "user_hangup")
+    await until(lambda: not (it.pbx.channels or it.pbx.bridges or it.pbx.far_ends))
+
+
+@pytest.mark.parametrize("why", [NotAdopted.LATER, DatabaseUnavailable("away")])
+async def test_whom_it_may_not_take_yet_waits_on(it: World, why: NotAdopted | Exception) -> None:
+    it.adoptions = [why]
+    await left_behind(it)
+    await until(lambda: it.pbx.sent_on == ["c"])
+    assert it.controller.calls == []
+    it.pbx.forget_everything()
+
+
+async def test_a_caller_whose_call_is_over_hears_a_goodbye(it: World) -> None:
+    it.adoptions = [NotAdopted.NEVER]
+    await left_behind(it)
+    await until(lambda: it.pbx.sent_away == ["c"])
+    assert it.controller.calls == []
+
+
+async def test_a_caller_who_leaves_while_he_is_adopted_has_hung_up(it: World) -> None:
+    gate = it.pbx.hold("media")
+    it.adoptions = [found()]
+    await left_behind(it)
+    await until(lambda: "media" in it.pbx.waiting)
+    await it.pbx.hang_up("c")
+    gate.set()
+    await until(lambda: bool(it.of(CallClosed)))
+    assert it.of(CallClosed)[0].end_reason == "user_hangup"
+    await until(lambda: not (it.pbx.channels or it.pbx.bridges or it.pbx.far_ends), 15)
