@@ -16,6 +16,7 @@ NEVER_ANSWERED = {
     EndReason.NO_ANSWER,
     EndReason.DECLINED,
     EndReason.UNREACHABLE,
+    EndReason.ERROR,  # hung up in our own console
 }
 
 
