@@ -8,7 +8,7 @@ export VENV PYTHON
 
 MINUTES ?= 20
 
-.PHONY: up test lint bench soak clean test-all-pythons setup
+.PHONY: up test test-thorough lint bench soak clean test-all-pythons setup
 
 up:
 	@deploy/setup run
@@ -25,6 +25,11 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -q -m alone
+
+# The same properties with 25 times as many examples, and more generated requests
+test-thorough: setup
+	SOVEREIGN_TEST_EXAMPLES=thorough $(BIN)/python -m pytest -q -n 3 --timeout 3600 \
+	    tests/unit tests/integration/test_api_openapi.py
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from tests.support.postgres import (
     PostgresServer,
@@ -17,6 +19,12 @@ from tests.support.postgres import (
     fresh_pool,
     run_migrated_server,
 )
+
+# Speed is never asserted: a busy machine must not fail a property. `make test-thorough` looks
+# long; what it finds becomes an explicit example, which every run tries.
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("SOVEREIGN_TEST_EXAMPLES", "quick"))
 
 
 @pytest.fixture

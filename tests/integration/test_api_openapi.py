@@ -16,6 +16,10 @@ from api.app import all_endpoints
 from tests.support.api import Api, running_api
 
 ROOT = Path(__file__).parents[2]
+THOROUGH = os.environ.get("SOVEREIGN_TEST_EXAMPLES") == "thorough"
+FUZZED = "100" if THOROUGH else "6"
+"""Generated requests of each kind to each endpoint; those at the boundaries come on top."""
+
 # A body of more than 1 MiB is refused before it is read. What is valid may still be impossible,
 # and a call that is not in progress takes no command.
 CONFIG = """
@@ -68,7 +72,7 @@ async def test_every_route_that_takes_a_key_stands_in_the_document(api: Api) -> 
 @pytest.mark.parametrize(
     "options",
     [
-        ["--phases", "fuzzing", "--max-examples", "10", "--no-shrink"],
+        ["--phases", "fuzzing", "--max-examples", FUZZED, "--no-shrink"],
         # Every boundary of every field; resources with large bodies have too many for a minute.
         ["--phases", "coverage", "--include-path-regex", "numbers|keys|usage|leads|v1/calls$"],
     ],

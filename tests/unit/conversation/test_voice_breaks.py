@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.conversation.voice import Speech
@@ -164,7 +164,6 @@ def test_all_that_is_asked_for_is_counted() -> None:
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=12), min_size=1, max_size=25)
 
 
-@settings(max_examples=100, deadline=None)
 @given(words=WORDS, breaks=st.lists(st.floats(0.1, 3.0), max_size=3))
 def test_whatever_breaks_no_word_is_missing_and_all_of_it_was_heard(
     words: list[str], breaks: list[float]

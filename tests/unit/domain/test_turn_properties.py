@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.domain.agent import TurnTaking
@@ -58,7 +58,6 @@ def wait_in_silence(scene: Scene) -> None:
 
 
 @given(steps=STEPS, taking=SETTINGS)
-@settings(max_examples=150, deadline=None)
 def test_a_pause_is_followed_by_one_end_of_it(steps: list[Step], taking: TurnTaking) -> None:
     scene = Scene(taking).agent_speaks()
     play(scene, steps)
@@ -79,7 +78,6 @@ def test_a_pause_is_followed_by_one_end_of_it(steps: list[Step], taking: TurnTak
 
 
 @given(steps=STEPS, taking=SETTINGS)
-@settings(max_examples=150, deadline=None)
 def test_no_words_are_answered_twice_and_no_turn_is_empty(
     steps: list[Step], taking: TurnTaking
 ) -> None:
@@ -99,7 +97,6 @@ def test_no_words_are_answered_twice_and_no_turn_is_empty(
 
 
 @given(steps=STEPS, taking=SETTINGS)
-@settings(max_examples=150, deadline=None)
 def test_the_floor_is_never_stuck(steps: list[Step], taking: TurnTaking) -> None:
     """After the longest delay of silence everything is decided, when the recogniser answers."""
     scene = Scene(taking)
@@ -110,7 +107,6 @@ def test_the_floor_is_never_stuck(steps: list[Step], taking: TurnTaking) -> None
 
 
 @given(steps=STEPS, taking=SETTINGS)
-@settings(max_examples=150, deadline=None)
 def test_what_is_anticipated_is_answered_or_retracted(
     steps: list[Step], taking: TurnTaking
 ) -> None:

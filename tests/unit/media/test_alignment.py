@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.domain.pronunciation import Pronunciation
@@ -108,7 +108,6 @@ def test_a_phrase_of_several_words_is_heard_word_by_word_and_asked_for_as_a_whol
 SOUNDS = [tone(440, 0.3), noise(0.2), bytes(1600), vowel(0.4), b"\x01", b"", bytes(160)]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(SOUNDS), max_size=8),
     st.lists(st.tuples(st.floats(0, 40), st.booleans()), max_size=30),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.media.g711 import pcm_to_ulaw
@@ -110,7 +110,6 @@ sentences = st.lists(
 
 
 @pytest.mark.parametrize("wire", [ULAW_8K, G722_16K])
-@settings(max_examples=40)
 @given(spoken=sentences, finished=st.booleans())
 def test_heard_is_a_growing_prefix_and_whole_at_the_end(
     wire: AudioFormat, spoken: list[tuple[str, list[bytes]]], finished: bool

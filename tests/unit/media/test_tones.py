@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.media.tones import Signal, ToneDetector
@@ -25,7 +25,6 @@ def heard(pcm: bytes, rate_hz: int) -> list[Signal]:
     return [signal for frame in frames if (signal := detector.hear(frame)) is not None]
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     hz=st.floats(400, 2000),
     seconds=st.floats(0.16, 1.4),

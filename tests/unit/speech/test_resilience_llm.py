@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
@@ -420,7 +420,6 @@ MODELS = st.lists(
 
 @given(scripts=MODELS, replies=st.integers(1, 4), doubled=st.booleans())
 @example([[["word ", HANG]], [["word ", 4.0]]], 1, True)  # a second one that repeats the first
-@settings(max_examples=300, deadline=None)
 def test_whatever_models_do_the_silence_has_an_end_and_nothing_is_left_open(
     scripts: list[list[list[Step]]], replies: int, doubled: bool
 ) -> None:

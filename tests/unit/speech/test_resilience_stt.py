@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.errors import ProviderError, ProviderRefused, ProviderUnavailable
@@ -462,7 +462,6 @@ LAST = st.builds(Life, opens_in_s=st.sampled_from([0.0, 0.4]), finals=st.boolean
 TURNS = st.lists(st.integers(0, 6), min_size=1, max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
 @given(first=LIVES, second=LIVES, last=LAST, turns=TURNS, paces=st.lists(st.booleans()))
 def test_whatever_breaks_each_word_is_heard_once_and_each_flush_answered_once(
     first: Life, second: Life, last: Life, turns: list[int], paces: list[bool]
