@@ -180,7 +180,7 @@ async def test_a_human_is_asked_first_while_the_caller_waits(reception: Receptio
             spoken_s = await say_tones(call, "put me through")
             other = await human.called()
             await other.heard.wait_for_audio(other.answered_at_s, 5)
-            await other.press("2")
+            other.press("2")
             assert await other.ended() == "far end"
             await hear_tones(call, "the call was declined", spoken_s)
             await say_tones(call, "put me through")

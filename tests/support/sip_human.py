@@ -51,8 +51,9 @@ class Answered:
     async def say(self, pcm: bytes, rate_hz: int = 8000) -> float:
         return await self.sender.say(pcm, rate_hz).finished
 
-    async def press(self, digit: str) -> None:
-        await self.sender.press(digit, 100).finished
+    def press(self, digit: str) -> None:
+        """Press a key, and do not wait: the call may be over before it is let go."""
+        self.sender.press(digit, 100)
 
     async def ended(self, timeout_s: float = 10.0) -> str:
         """Wait until somebody hung up; says who."""
