@@ -142,6 +142,27 @@ async def test_callers_at_every_step_outlive_their_controller(reception: Recepti
         killed.event.set()
 
 
+async def test_a_caller_does_not_notice_that_postgresql_dies(reception: Reception) -> None:
+    platform = reception.platform
+    number = await reception.number()
+    async with reception.phone.call(number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        await reception.record(number, lambda found: found["status"] == "in-progress")
+        killed = kill(platform, "postgres")
+        spoken_s = await say_tones(call, "Bob")
+        await hear_tones(call, "You said: Bob", spoken_s)
+        await restarted(platform, "postgres", killed)
+        async with asyncio.timeout(RESTARTS_WITHIN_S):
+            while (await reception.api.request("GET", "/assistants")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        spoken_s = await say_tones(call, "Ann")
+        await hear_tones(call, "You said: Ann", spoken_s)
+    record = await reception.record(number)
+    assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
+    assert [words for who, words in said(record) if who == "user"] == ["Bob", "Ann"]
+
+
 async def test_a_restart_of_the_pbx_closes_its_calls_and_takes_new_ones(
     reception: Reception,
 ) -> None:
