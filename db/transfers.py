@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from sovereign_ari.domain.permission import OutboundPermission
@@ -48,3 +50,26 @@ async def find_line(
         return TransferLine(None)
     permission = OutboundPermission(row["allowed"], row["refused"])
     return TransferLine(row["trunk_id"], tuple(row["addresses"]), permission, row["is_ours"])
+
+
+async def is_anothers_trunk(
+    connection: asyncpg.Connection, organisation_id: str, hosts: Sequence[str]
+) -> bool:
+    """Whether the trunk of another organisation leads to one of these hosts.
+
+    Args:
+        connection: Where to look; of somebody who sees all organisations.
+        organisation_id: Whose call it is.
+        hosts: Names in lower case, and addresses.
+    """
+    found: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM sip_trunks AS t, unnest(t.addresses) AS address
+             WHERE t.organisation_id <> $1
+               AND btrim(regexp_replace(address, ':[0-9]+$', ''), '[]') = ANY($2))
+        """,
+        organisation_id,
+        hosts,
+    )
+    return found

@@ -120,7 +120,7 @@ async def run_controller(settings: Settings) -> None:
             entropy=lambda: secrets.randbits(80),
             tools=tools,
             requests=requests,
-            transfer_lines=PooledTransferLines(pool, _policy(settings).allows),
+            transfer_lines=PooledTransferLines(pool, _policy(settings).addresses),
             transfer_headers=frozenset(settings.transfer_headers),
             ring_s=settings.ring_timeout_s,
             adoptions=await PooledAdoptions.open(pool, settings.ari_app),

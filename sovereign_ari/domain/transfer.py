@@ -42,7 +42,8 @@ _SIP_URI = re.compile(
     re.IGNORECASE,
 )
 _TELEPHONE = re.compile(r"(?:\+|00)?([0-9]{5,})")
-_VISUAL = str.maketrans("", "", "-.!~*()")
+_VISUAL = str.maketrans("", "", "-.!~()")
+_NAMED = re.compile(r"[A-Za-z]")
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".localdomain")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -56,7 +57,9 @@ def is_public(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return "." in host and not f".{host}".endswith(_LOCAL_NAMES)
+        # Resolvers read 127.1 and 010.0.0.1 as addresses; no top-level domain begins with a digit.
+        named = host.rpartition(".")[2][:1].isalpha()
+        return named and "." in host and not f".{host}".endswith(_LOCAL_NAMES)
     return address.is_global and not address.is_multicast
 
 
@@ -173,8 +176,15 @@ def _by_sip(uri: _Uri, line: TransferLine) -> tuple[str, ...]:
         if ";" not in uri.text:
             return dial_strings(line.trunk_id, line.addresses, uri.text)
     if not line.may_reach(uri.host):
-        raise Unreachable(f"{uri.host} is not a public host")
+        raise Unreachable(f"{uri.host} is not a public host that calls may be sent to")
     return (f"PJSIP/{OUTWARDS}/{uri.text}",)
+
+
+def strange_host(destination: str, line: TransferLine) -> str | None:
+    """Name the host of a SIP URI that the trunk does not lead to; None of all else."""
+    match = _SIP_URI.fullmatch(destination)
+    host = match["host"].strip("[]").lower() if match else ""
+    return host if host and host not in map(_host_of, line.addresses) else None
 
 
 def _host_of(address: str) -> str:
@@ -190,8 +200,10 @@ def _check_number(number: str, line: TransferLine) -> None:
 
 
 def _check_user(uri: _Uri, line: TransferLine) -> None:
-    """A number in a SIP URI costs what the number costs."""
+    """A number in a SIP URI costs what the number costs, and so does one behind a code (*31*)."""
     if "%" in uri.user:
         raise Unreachable("the user part of a SIP URI cannot be written with percent signs")
     if match := _TELEPHONE.fullmatch(uri.user.translate(_VISUAL)):
         _check_number(f"+{match[1]}", line)
+    elif sum(map(str.isdigit, uri.user)) >= 5 and _NAMED.search(uri.user) is None:
+        raise Unreachable(f"{uri.user} is neither a name nor a number with its country")

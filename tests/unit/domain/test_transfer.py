@@ -18,6 +18,7 @@ from sovereign_ari.domain.transfer import (
     dial,
     header_value,
     refer_to,
+    strange_host,
 )
 
 TRUNK = "0f6b3c5e-1111-4222-8333-444455556666"
@@ -80,7 +81,19 @@ def test_what_is_no_plain_destination_is_refused(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "10.1.2.3", "[::1]", "169.254.169.254", "localhost", "pbx.internal"]
+    "host",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "[::1]",
+        "169.254.169.254",
+        "localhost",
+        "pbx.internal",
+        "127.1",
+        "010.0.0.1",
+        "0x7f.0.0.1",
+        "2130706433",
+    ],
 )
 def test_our_own_network_is_only_reached_when_the_operator_allows_it(host: str) -> None:
     uri = f"sip:desk@{host}"
@@ -111,6 +124,20 @@ def test_a_number_hidden_behind_percent_signs_is_refused() -> None:
         dial("sip:%2B319001234567@example.com", LINE, hops=0)
 
 
+@pytest.mark.parametrize("user", ["*31*0900123456", "31900*123456", "_319001234567", "12+34567"])
+def test_a_number_behind_a_code_is_refused_for_nobody_could_say_what_it_costs(user: str) -> None:
+    for host in ("sip.example.com", "example.org"):
+        with pytest.raises(Unreachable, match="neither a name nor a number"):
+            dial(f"sip:{user}@{host}", LINE, hops=0)
+        with pytest.raises(Unreachable, match="neither a name nor a number"):
+            refer_to(f"sip:{user}@{host}", LINE)
+
+
+def test_names_with_digits_and_short_numbers_of_another_pbx_are_called() -> None:
+    for user in ("desk12345", "1000", "*98"):
+        assert dial(f"sip:{user}@example.org", LINE, hops=0)
+
+
 @pytest.mark.parametrize("destination", ["1000", "+31201234567"])
 def test_our_own_numbers_are_called_inside_and_never_for_ever(destination: str) -> None:
     for hops in range(MOST_HOPS):
@@ -125,6 +152,13 @@ def test_an_extension_that_is_not_ours_is_not_called() -> None:
         dial("4711", LINE, hops=0)
     with pytest.raises(Unreachable, match="cannot call our extension"):
         refer_to("4711", OURS)
+
+
+def test_only_the_host_of_a_sip_uri_that_no_trunk_leads_to_is_strange() -> None:
+    assert strange_host("sip:a@Other.example.com:5080;transport=tcp", LINE) == "other.example.com"
+    assert strange_host("sip:a@[2001:DB8::1]", LINE) == "2001:db8::1"
+    for known in ("sip:a@SIP.example.com", "sip:a@203.0.113.9", "+31201234567", "1000", "x"):
+        assert strange_host(known, LINE) is None
 
 
 def test_a_header_holds_one_plain_line() -> None:
