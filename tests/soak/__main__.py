@@ -30,6 +30,9 @@ PER_SECOND = 1.5
 MOST_AT_ONCE = 40
 MINUTE_S = 60.0
 SETTLES_WITHIN_S = 60.0
+IDLE_S = 25.0
+"""The controller looks for cycles only when no call is live, every 10 s."""
+
 SHOWN_FAILURES = 20
 WARM_UP_S = 30.0
 HEADINGS = (
@@ -114,6 +117,7 @@ class Soak:
                 break
             await asyncio.sleep(1)
         self._forget()
+        await asyncio.sleep(IDLE_S)
         now = await read(self.hall)
         self.at_rest.append((self.tally.begun, now))
         print(_line(name, self.tally, now), flush=True)
