@@ -74,8 +74,8 @@ VARIABLE_ALONE_REASON: Final = "SOVEREIGN_ALONE_REASON"
 """Set by us: the end reason of a call that ended because nobody came."""
 
 GLOBAL_ENDED: Final = "SOVEREIGN_ENDED_"
-"""With the call id behind it: set by the dialplan to `<end reason>:<Unix seconds>` when a call ends,
-and `:minded` behind that unless it minded the call alone; read and removed by controllers."""
+"""With the call id behind it: set by the dialplan to `<end reason>:<Unix seconds>` when a call
+ends, and `:minded` behind that unless it minded the call alone; read and removed by us."""
 
 VARIABLE_MAX_S: Final = "SOVEREIGN_MAX_S"
 """Set by us before `ANSWER_CONTEXT`: the longest call, in seconds."""

@@ -188,6 +188,7 @@ async def world() -> AsyncIterator[World]:
             it.pacer.stop()
             it.rtp.close()
             await pbx.drop_sockets()
+            await pbx.settled()
             for far_end in pbx.far_ends.values():
                 far_end.close()
 

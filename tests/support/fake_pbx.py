@@ -253,6 +253,11 @@ class Pbx(FakeAri):
         self._tasks.add(task := asyncio.create_task(work))
         task.add_done_callback(self._tasks.discard)
 
+    async def settled(self) -> None:
+        """Wait until every request is answered, those that nobody waits for any more too."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def leave_over(self, *channels: str, bridge: str | None = None) -> None:
         """Own what a controller of our name made in a former life."""
         self.channels |= dict.fromkeys(channels, "Up")
