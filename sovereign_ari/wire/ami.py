@@ -16,6 +16,9 @@ from sovereign_ari.errors import AsteriskRefused, AsteriskUnavailable, AsteriskU
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 5.0
 LONGEST_LINE_BYTES = 1 << 16
+_FAULTS = (
+    OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+)  # fmt: skip
 
 Message = dict[str, str]
 
@@ -87,7 +90,7 @@ class Ami:
                 answer = await self._next()
                 if answer.get("Response") == "Success":
                     return await rest()
-        except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
+        except _FAULTS as error:
             await self.close()
             raise AsteriskUnknown(f"manager: {action}: {type(error).__name__} {error}") from error
         except BaseException:
