@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -33,10 +34,22 @@ OF_A_CALL = ("call ", "talk ", "transfer ", "refuse", "dial")
 async def it(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(sweep, "SWEEP_S", 0.3)
     monkeypatch.setattr(sweep, "GRACE_S", 0.2)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     async with world() as it:
         yield it
-    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    try:
+        await until(lambda: len(descriptors()) <= len(before))
+    except TimeoutError:
+        raise AssertionError(f"left open: {descriptors().items() - before.items()}") from None
+
+
+def descriptors() -> dict[str, str]:
+    """What is open, by number."""
+    found = {}
+    for number in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that lists them
+            found[number.name] = str(number.readlink())
+    return found
 
 
 def place(it: World, number: int) -> CallId:
