@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,14 @@ from db.journal import CHANGED, GUESSES, NOTIFY_ALL
 from sovereign_ari.domain.adoption import FoundCall, NotAdopted, Past, PastTurn
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.ids import CallId
-from sovereign_ari.domain.kept import restore
+from sovereign_ari.domain.kept import KeptFault, restore
 from sovereign_ari.domain.owner import Owner
 from sovereign_ari.domain.webhook import Webhook
 
 DEAD_AFTER = timedelta(seconds=5)  # two and a half heartbeats
 FORGOTTEN_AFTER = timedelta(minutes=10)
+
+log = logging.getLogger(__name__)
 
 # Of several that try at once, the second finds the name of the first in the row. A controller may
 # take what its own last life left at once, for of one name only one lives.
@@ -66,27 +69,38 @@ async def adopt(
 ) -> FoundCall | NotAdopted:
     """Write this controller's name into the row of a call, and read what the call runs on.
 
-    A call that was closed by a guess is open again.
+    A call that was closed by a guess is open again. One that another release left, of which we
+    cannot read what it runs on, stays as it is.
     """
-    async with connection.transaction():
-        row = await connection.fetchrow(_TAKE, call, controller, GUESSES, DEAD_AFTER)
-        if row is None or not row["may_be"]:
-            return NotAdopted.NEVER
-        if not row["taken"]:
-            return NotAdopted.LATER
-        # What is reported of it already is reported again at its true end.
-        await connection.execute(
-            "UPDATE call_reports SET state = 'open', due_at = NULL, summary = NULL,"
-            " analysis = NULL, tries = 0, taken = taken + 1"
-            " WHERE call_id = $1 AND state <> 'open'",
-            call,
-        )
-        found = await connection.fetchrow(_READ, call)
-        turns = await connection.fetch(
-            "SELECT number, user_text, heard_text, tool_calls, reply_ended_ms IS NOT NULL AS"
-            " finished FROM turns WHERE call_id = $1 ORDER BY number",
-            call,
-        )
+    try:
+        async with connection.transaction():
+            return await _adopt(connection, call, controller)
+    except KeptFault as fault:
+        log.error("cannot read what the call %s runs on: %s", call, fault)  # noqa: TRY400
+        return NotAdopted.NEVER
+
+
+async def _adopt(
+    connection: asyncpg.Connection, call: CallId, controller: str
+) -> FoundCall | NotAdopted:
+    row = await connection.fetchrow(_TAKE, call, controller, GUESSES, DEAD_AFTER)
+    if row is None or not row["may_be"]:
+        return NotAdopted.NEVER
+    if not row["taken"]:
+        return NotAdopted.LATER
+    # What is reported of it already is reported again at its true end.
+    await connection.execute(
+        "UPDATE call_reports SET state = 'open', due_at = NULL, summary = NULL,"
+        " analysis = NULL, tries = 0, taken = taken + 1"
+        " WHERE call_id = $1 AND state <> 'open'",
+        call,
+    )
+    found = await connection.fetchrow(_READ, call)
+    turns = await connection.fetch(
+        "SELECT number, user_text, heard_text, tool_calls, reply_ended_ms IS NOT NULL AS"
+        " finished FROM turns WHERE call_id = $1 ORDER BY number",
+        call,
+    )
     return _found(call, found, turns, row["seen_at"])
 
 

@@ -7,13 +7,17 @@ organisation's own keys of vendors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from sovereign_ari.domain.agent import Assistant, Background, Config, SilencePlan, TurnTaking
 from sovereign_ari.domain.webhook import Webhook
 
 ELSEWHERE = ("sealed_keys", "webhook", "shown")
+
+
+class KeptFault(ValueError):
+    """What was kept is not of this release, and cannot be read."""
 
 
 def keep(assistant: Assistant) -> dict[str, Any]:
@@ -38,8 +42,15 @@ def restore(
     A field that a release added since has its default.
 
     Raises:
-        KeyError: If a field is missing that every release has.
+        KeptFault: If a field is missing that every release has, or has another form.
     """
+    try:
+        return replace(_restored(kept), shown=shown, webhook=webhook, sealed_keys=sealed_keys)
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
+        raise KeptFault(f"{type(fault).__name__}: {fault}") from fault
+
+
+def _restored(kept: Config) -> Assistant:
     known = {field.name for field in fields(Assistant)} - set(ELSEWHERE)
     given = {name: value for name, value in kept.items() if name in known}
     for required in ("id", "organisation_id", "name", "first_message", "llm", "stt", "tts"):
@@ -54,7 +65,4 @@ def restore(
         turn_taking=TurnTaking(**(turns or {})),
         silence=silence,
         background=None if room is None else Background(**room),
-        shown=shown,
-        webhook=webhook,
-        sealed_keys=sealed_keys,
     )

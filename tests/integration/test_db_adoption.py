@@ -82,6 +82,17 @@ async def test_only_one_of_several_takes_a_call(
     assert isinstance(await adopt(connection, CALL, "a"), FoundCall), "its own next life"
 
 
+async def test_a_call_of_another_release_that_cannot_be_read_stays_as_it_is(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    await left_by(connection, organisation, "old")
+    await connection.execute(
+        """UPDATE call_reports SET kept = jsonb_set(kept, '{turn_taking}', '{"unknown": 1}')"""
+    )
+    assert await adopt(connection, CALL, "new") is NotAdopted.NEVER
+    assert (await get_call(connection, organisation, CALL)).controller == "old"
+
+
 async def test_a_controller_that_was_just_seen_keeps_its_call(
     connection: asyncpg.Connection, organisation: str
 ) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sovereign_ari.domain.agent import Assistant
-from sovereign_ari.domain.kept import ELSEWHERE, keep, restore
+from sovereign_ari.domain.kept import ELSEWHERE, KeptFault, keep, restore
 from sovereign_ari.domain.webhook import Webhook
 
 BLOCKS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
@@ -57,3 +59,23 @@ def test_a_field_that_a_later_release_added_has_its_default() -> None:
         if name not in ("voicemail_detection", "turn_taking", "background")
     }
     assert restore({**kept, "gone": 1}, shown={}, webhook=None, sealed_keys={}) == plain
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"turn_taking": {"of_a_later_release": 1}},
+        {"turn_taking": "eager"},
+        {"silence": {"messages": None}},
+        {"pronunciation": [1]},
+        {"background": {"sound": "office", "of_a_later_release": 1}},
+    ],
+)
+def test_what_has_another_form_is_a_fault_of_its_own(change: Mapping[str, Any]) -> None:
+    kept = keep(Assistant("a", "o", "Ann", "Hi.", {}, {}, {}))
+    with pytest.raises(KeptFault):
+        restore({**kept, **change}, shown={}, webhook=None, sealed_keys={})
+    with pytest.raises(KeptFault, match="llm"):
+        restore(
+            {k: v for k, v in kept.items() if k != "llm"}, shown={}, webhook=None, sealed_keys={}
+        )
