@@ -73,6 +73,20 @@ def test_calls_are_transferred_by_contexts_that_the_dialplan_has() -> None:
     assert "\nallow_transfer = no" in config("pjsip.conf")
 
 
+def test_who_brings_his_own_asterisk_is_told_of_all_that_it_must_have() -> None:
+    told = (ROOT / "asterisk" / "OWN-ASTERISK.md").read_text()
+    contexts = re.findall(r"^\[((?:sovereign|from)-[a-z]+)\]$", config("extensions.conf"), re.M)
+    assert len(contexts) >= 8
+    assert [name for name in (*contexts, OUTWARDS) if f"`{name}`" not in told] == []
+    loaded = re.findall(
+        r"^(?:require|load) = (app_[a-z]+|func_[a-z]+)", config("modules.conf"), re.M
+    )
+    common = {"app_stasis", "app_mixmonitor", "func_callerid", "func_channel", "func_hangupcause"}
+    assert [name for name in loaded if name not in common and f"`{name}`" not in told] == []
+    assert f"channelvars = {dialplan.VARIABLE_CALL}\n" in told
+    assert f"channelvars = {dialplan.VARIABLE_CALL} " in config("ari.conf")
+
+
 def test_the_dialplan_names_the_arguments_that_the_controller_reads() -> None:
     text = config("extensions.conf")
     answer = section(text, dialplan.ANSWER_CONTEXT)
