@@ -30,10 +30,10 @@ SELECT operator.id AS operator_id,
        ARRAY(SELECT (provider, secret) FROM byok_keys
               WHERE organisation_id = target.organisation_id) AS sealed_keys,
        -- A carrier's call reaches the numbers of those whose trunk it came by, and no others.
-       $2 = '' OR EXISTS (
-           SELECT FROM sip_trunks AS t LEFT JOIN trunk_states AS s ON s.trunk_id = t.id
-            WHERE t.organisation_id = target.organisation_id AND t.is_active
-              AND (t.id::text = $2 OR s.shared = $2)) AS may_come
+       (SELECT min(t.id::text)
+          FROM sip_trunks AS t LEFT JOIN trunk_states AS s ON s.trunk_id = t.id
+         WHERE t.organisation_id = target.organisation_id AND t.is_active
+           AND (t.id::text = $2 OR s.shared = $2)) AS trunk_id
   FROM organisations AS operator
   LEFT JOIN target ON true
   LEFT JOIN assistants AS a
@@ -67,7 +67,7 @@ async def find_route(
         raise SetupFailed(
             "the database has no operator organisation", hint="run sovereign migrate"
         )
-    if row["organisation_id"] is None or not row["may_come"]:
+    if row["organisation_id"] is None or (trunk and row["trunk_id"] is None):
         stranger = f"the SIP trunk of the call is not of those who have the number {dialled}"
         nobody = row["organisation_id"] is None
         return Route(
@@ -97,6 +97,7 @@ async def find_route(
         owner=owner,
         saved=saved,
         asks=asked_webhook(assistant, owner) if assistant or unlinked else None,
+        trunk_id=row["trunk_id"],
     )
 
 

@@ -38,6 +38,7 @@ from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
     ARGUMENT_MEDIA,
+    TRUNK_VARIABLE,
 )
 from sovereign_ari.domain.ids import CallId, bridge_of, direction_of, media_channel_of
 from sovereign_ari.domain.records import CallStatus, EndReason
@@ -237,8 +238,11 @@ class LiveCall:
 
     async def _prepare_line(self, assistant: Assistant) -> None:
         """Let it ring, and tell the PBX what it must know of the caller's channel."""
+        assert self._route is not None
         ari = self._services.ari
-        told = self.line.answering(self._services, self.id, self.channel, assistant)
+        told = dict(self.line.answering(self._services, self.id, self.channel, assistant))
+        if self._route.trunk_id is not None:
+            told[TRUNK_VARIABLE] = self._route.trunk_id
         await all_done(
             self._ring(), ari.set_variables(self.channel, told), ari.watch_channel(self.channel)
         )

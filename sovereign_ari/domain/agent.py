@@ -146,6 +146,7 @@ class Route:
         asks: Who is asked before the call is answered, None for nobody.
         rejection: What is said to a caller who is turned away. *Personal.* Empty says nothing;
             None turns nobody away.
+        trunk_id: The owner's SIP trunk that the call came by; None when it came by none.
     """
 
     organisation_id: str
@@ -158,3 +159,4 @@ class Route:
     saved: Mapping[str, Any] | None = field(default=None, repr=False)
     asks: Webhook | None = None
     rejection: str | None = field(default=None, repr=False)
+    trunk_id: str | None = None

@@ -94,6 +94,10 @@ VARIABLE_APP: Final = "SOVEREIGN_APP"
 """The application that the dialplan gives a channel back to: it sets it itself for a call that
 comes in, and we set it for one that we place."""
 
+TRUNK_VARIABLE: Final = "SOVEREIGN_TRUNK"
+"""Set by the endpoint that a call came over: the id of its SIP trunk, or the name of an endpoint
+that several share; then we set the id when it is known whose call it is."""
+
 VARIABLE_CALL: Final = "SOVEREIGN_CALL"
 """Set by us on the caller's channel: the call id, which ARI shows with the channel."""
 

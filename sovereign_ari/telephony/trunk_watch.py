@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sovereign_ari.domain.dialplan import TRUNK_VARIABLE
 from sovereign_ari.domain.trunk import endpoint_of, trunk_of
-from sovereign_ari.domain.trunk_objects import Trunk
+from sovereign_ari.domain.trunk_objects import SHARED_PREFIX, Trunk
 from sovereign_ari.domain.trunk_state import (
     AddressState,
     Attempt,
@@ -68,6 +70,7 @@ class _Seen:
     contacts: dict[str, AddressState] = field(default_factory=dict)
     contacts_at_s: float = float("-inf")
     asked: set[str] = field(default_factory=set)
+    owners: dict[str, str] = field(default_factory=dict)  # trunks by channels
 
 
 class TrunkWatch:
@@ -97,14 +100,14 @@ class TrunkWatch:
         """
         if not trunks:
             return {}
-        calls = await self._calls()
+        calls = await self._calls(trunks)
         for failure in await asyncio.to_thread(self._log.failures):
             self._seen.failures[failure.server_uri, failure.client_uri] = failure
         statuses = await self._registrations() if any(t.registers for t in trunks) else {}
         if self._ami is not None and self._is_due(trunks, now_s):
             await self._contacts(self._ami, trunks)
             self._seen.contacts_at_s = now_s
-        return {trunk.id: self._state(trunk, statuses, calls.get(trunk.id, 0)) for trunk in trunks}
+        return {trunk.id: self._state(trunk, statuses, calls[trunk.id]) for trunk in trunks}
 
     def _is_due(self, trunks: Sequence[Trunk], now_s: float) -> bool:
         """Whether it is time, or an address has not been heard of yet."""
@@ -113,12 +116,34 @@ class TrunkWatch:
         states = [self._seen.contacts.get(endpoint) for endpoint in _endpoints(trunks)]
         return any(state is None or state.reachable is None for state in states)
 
-    async def _calls(self) -> dict[str, int]:
-        calls: dict[str, int] = {}
+    async def _calls(self, trunks: Sequence[Trunk]) -> Counter[str]:
+        """Count the channels of each trunk, also those over what it shares with others."""
+        by_account = {trunk.username: trunk.id for trunk in trunks if trunk.inbound_auth}
+        calls: Counter[str] = Counter()
+        shared: list[str] = []
         for endpoint, channels in (await self._objects.endpoints()).items():
-            if channels and (found := trunk_of(endpoint)):
-                calls[found[0]] = calls.get(found[0], 0) + channels
+            if found := trunk_of(endpoint):
+                calls[found[0]] += len(channels)
+            elif endpoint in by_account:
+                calls[by_account[endpoint]] += len(channels)
+            elif endpoint.startswith(SHARED_PREFIX):
+                shared += channels
+        calls.update(await self._owners(shared))
         return calls
+
+    async def _owners(self, channels: Sequence[str]) -> list[str]:
+        """Say whose the calls over shared endpoints are; those that nobody has taken are left out.
+
+        The number that was dialled decides, so a controller has told the channel.
+        """
+        known = self._seen.owners
+        self._seen.owners = owners = {one: known[one] for one in channels if one in known}
+        for channel in channels:
+            if channel not in owners:
+                said = await self._objects.channel_variable(channel, TRUNK_VARIABLE)
+                if said and not said.startswith(SHARED_PREFIX):
+                    owners[channel] = said
+        return list(owners.values())
 
     async def _registrations(self) -> dict[str, tuple[str, Uris]]:
         if self._ami is None:

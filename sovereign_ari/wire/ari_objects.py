@@ -53,13 +53,20 @@ class AriObjects:
             if refused.status != 404:
                 raise
 
-    async def endpoints(self) -> dict[str, int]:
-        """Name every PJSIP endpoint, with the number of its channels."""
+    async def endpoints(self) -> dict[str, list[str]]:
+        """Name every PJSIP endpoint, with the ids of its channels."""
         answer = await self._ari.ask("GET", "endpoints/PJSIP")
         try:
-            return {str(one["resource"]): len(one["channel_ids"]) for one in answer}
+            return {
+                str(one["resource"]): [str(channel) for channel in one["channel_ids"]]
+                for one in answer
+            }
         except (TypeError, KeyError):
             raise AsteriskUnknown("endpoints/PJSIP: not a list of endpoints") from None
+
+    async def channel_variable(self, channel: str, name: str) -> str:
+        """Read a variable of a channel; empty when there is none, or no channel any more."""
+        return await self._ari.channel_variable(channel, name)
 
     async def global_variable(self, name: str) -> str:
         """Read a global variable of the dialplan; empty when it is not set."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from sovereign_ari.bundle.ports import SIP, free_port
+from sovereign_ari.domain.trunk_objects import SHARED_PREFIX
 from sovereign_ari.telephony.trunks import FINGERPRINT
 from tests.support import carrier as carriers
 from tests.support.carrier import Carrier, running_carrier
@@ -48,14 +49,15 @@ async def state_of(
         await asyncio.sleep(_POLL_S)
 
 
-async def other_tenants_number(reception: Reception) -> str:
+async def other_tenants_number(reception: Reception) -> tuple[str, str]:
+    """Make another organisation with a number; gives the number and the organisation's key."""
     made = await reception.api.create("/organizations", {"name": f"Child {uuid4().hex[:6]}"})
     async with reception.platform.api(made["api_key"]) as api:
         assistant = (await api.create("/assistants", {"name": "Other"}))["assistant"]
         number = f"+31209{uuid4().int % 1_000_000:06d}"
         body = {"phone_number": number, "assistant_id": assistant["id"]}
         await api.create("/numbers", body)
-    return number
+    return number, made["api_key"]
 
 
 async def we_get_through(reception: Reception, carrier: Carrier, trunk: str) -> Json:
@@ -109,10 +111,7 @@ async def calls_get_through(
         refused = await api.request("DELETE", f"/sip-trunks/{trunk}")
         assert (refused.status, refused.body["error"]["code"]) == (409, "conflict")
         assert "1 call goes over the SIP trunk" in refused.body["message"]
-    async with carrier.calling(number):
-        await until("the call by address is answered", carrier.talking)
-    await reception.all_ended(number, 3)  # with the one that we made
-    foreign = await other_tenants_number(reception)
+    foreign, key = await other_tenants_number(reception)
     async with carrier.calling(foreign):
 
         async def refused_call() -> bool:
@@ -121,6 +120,30 @@ async def calls_get_through(
 
         await until("the call to another tenant's number is refused", refused_call)
         assert not await carrier.talking()
+    async with reception.platform.api(key) as other:
+        await both_are_called_from_one_address(reception, other, carrier, trunk, (number, foreign))
+    await reception.all_ended(number, 3)  # with the one that we made
+
+
+async def both_are_called_from_one_address(
+    reception: Reception, other: ApiClient, carrier: Carrier, trunk: str, numbers: tuple[str, str]
+) -> None:
+    """Another tenant has a trunk to the same carrier: the number decides whose call it is."""
+    body = {"name": "The same carrier", "address": carrier.address}
+    theirs = (await other.create("/sip-trunks", body))["trunk"]["id"]
+
+    async def is_shared() -> bool:
+        return SHARED_PREFIX in await reception.platform.asterisk_cli("pjsip show identifies")
+
+    await until("both trunks share an endpoint", is_shared, WITHIN_S)
+    for (api, own), number in zip(((reception.api, trunk), (other, theirs)), numbers, strict=True):
+        async with carrier.calling(number):
+            await until("the call by address is answered", carrier.talking)
+            await state_of(api, own, lambda state: bool(state["calls"] == 1))
+            refused = await api.request("DELETE", f"/sip-trunks/{own}")
+            assert "1 call goes over the SIP trunk" in refused.body["message"]
+    await state_of(other, theirs, lambda state: bool(state["calls"] == 0))
+    assert (await other.request("DELETE", f"/sip-trunks/{theirs}")).status == 200
 
 
 async def test_a_trunk_registers_carries_calls_and_comes_back_after_the_pbx_restarted(

@@ -18,6 +18,8 @@ from db.organisations import (
     update_organisation,
 )
 from db.routing import find_route
+from db.sip_trunks import TRUNKS
+from db.trunk_states import write_shared
 from sovereign_ari.domain.agent import Assistant, TurnTaking
 from sovereign_ari.domain.webhook import Webhook
 from sovereign_ari.errors import SetupFailed
@@ -208,3 +210,36 @@ async def test_a_route_without_a_server_of_its_own_tells_the_accounts(
     found = (await find_route(connection, NUMBER, DEFAULTS)).assistant
     assert found is not None
     assert found.webhook == Webhook("https://example.com/account", "a")
+
+
+async def test_the_number_decides_whose_call_it_is_that_came_from_an_address_of_several(
+    connection: asyncpg.Connection,
+) -> None:
+    await ensure_operator_organisation(connection)
+    shared, trunks = "carrier-0123456789abcdef", {}
+    for number in ("+31201000001", "+31201000002", "+31201000003"):
+        row = await an_assistant(connection, await create_organisation(connection, number))
+        owner = row.organisation_id
+        await create_number(connection, owner, {"phone_number": number, "assistant_id": row.id})
+        values = {"name": "Carrier", "addresses": ["203.0.113.1"], "transport": "udp"}
+        trunks[number] = (await TRUNKS.create(connection, owner, values)).id
+    one, two, stranger = trunks
+    sharing = {trunks[one]: shared, trunks[two]: shared}
+    await write_shared(connection, "local", list(trunks.values()), sharing)
+
+    async def came_by(number: str, trunk: str) -> tuple[bool, str | None]:
+        route = await find_route(connection, number, DEFAULTS, trunk)
+        return route.assistant is not None, route.trunk_id
+
+    assert await came_by(one, shared) == (True, trunks[one])
+    assert await came_by(two, shared) == (True, trunks[two])
+    assert await came_by(stranger, shared) == (False, None)
+    assert await came_by(one, trunks[one]) == (True, trunks[one])
+    assert await came_by(one, trunks[two]) == (False, None), "an address of its own is no other's"
+    assert await came_by(one, "") == (True, None)
+    assert await came_by(one, "carrier-fedcba9876543210") == (False, None)
+
+    switched_off = {"is_active": False}
+    owner = (await find_route(connection, one, DEFAULTS)).organisation_id
+    await TRUNKS.update(connection, owner, trunks[one], switched_off)
+    assert await came_by(one, shared) == (False, None)

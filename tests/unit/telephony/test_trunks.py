@@ -54,8 +54,8 @@ class Memory:
         self.done.append(f"delete {kind}")
         self.things.pop((kind, name), None)
 
-    async def endpoints(self) -> dict[str, int]:
-        return {name: 0 for kind, name in self.things if kind == "endpoint"}
+    async def endpoints(self) -> dict[str, list[str]]:
+        return {name: [] for kind, name in self.things if kind == "endpoint"}
 
     async def global_variable(self, name: str) -> str:
         return self.variables.get(name, "")

@@ -1,0 +1,69 @@
+"""What a PBX says of the calls of trunks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+from sovereign_ari.domain.trunk_objects import Place, Trunk
+from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
+from sovereign_ari.wire.ari_objects import AriObjects
+
+ONE = Trunk("6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10", (Place("203.0.113.1", 5060),), "udp")
+TWO = replace(ONE, id=ONE.id.replace("6f", "7f"))
+SHARED = "carrier-0123456789abcdef"
+
+
+class Channels:
+    """Endpoints with their channels, and whose trunk the channels were told that they are."""
+
+    def __init__(self, endpoints: dict[str, list[str]], told: dict[str, str]) -> None:
+        self._endpoints = endpoints
+        self.told = told
+        self.asked: list[str] = []
+
+    async def endpoints(self) -> dict[str, list[str]]:
+        return self._endpoints
+
+    async def channel_variable(self, channel: str, name: str) -> str:
+        assert name == "SOVEREIGN_TRUNK"
+        self.asked.append(channel)
+        return self.told.get(channel, "")
+
+
+async def calls(watch: TrunkWatch, *trunks: Trunk) -> list[int]:
+    states = await watch.look(trunks, 0.0)
+    return [states[trunk.id].calls for trunk in trunks]
+
+
+def watching(channels: Channels) -> TrunkWatch:
+    return TrunkWatch(None, cast("AriObjects", channels), PbxLog(None))
+
+
+async def test_calls_are_counted_over_each_address_and_over_the_account() -> None:
+    callers = replace(TWO, username="bakery", password="secret", inbound_auth=True)
+    channels = Channels(
+        {
+            f"trunk-{ONE.id}-1": ["a"],
+            f"trunk-{ONE.id}-2": ["b"],
+            f"trunk-{TWO.id}-1": ["c"],
+            "bakery": ["d", "e"],
+            "softphone": ["f"],
+        },
+        {},
+    )
+    assert await calls(watching(channels), ONE, callers) == [2, 3]
+    assert channels.asked == []
+
+
+async def test_a_call_over_a_shared_endpoint_is_of_the_trunk_that_its_channel_was_told() -> None:
+    endpoints = {f"trunk-{ONE.id}-1": ["a"], SHARED: ["b", "c", "d", "gone"]}
+    channels = Channels(endpoints, {"b": ONE.id, "c": TWO.id, "d": SHARED})
+    watch = watching(channels)
+    assert await calls(watch, ONE, TWO) == [2, 1], "nobody has taken d yet"
+
+    channels.asked.clear()
+    channels.told["d"] = TWO.id
+    endpoints[SHARED] = ["b", "d"]
+    assert await calls(watch, ONE, TWO) == [2, 1]
+    assert channels.asked == ["d"], "what is known is not asked again"
