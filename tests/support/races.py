@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from tests.support.hall import Hall, Missed, new_number, until
+from tests.support.platform import Json
 from tests.support.sip_call import Call
 from tests.support.sip_callee import Ringing, rings_for_ever
 from tests.support.sip_caller import SipCaller
@@ -249,8 +250,16 @@ async def _received(hall: Hall, who: str) -> AsyncIterator[_Party]:
 
 @asynccontextmanager
 async def _placed(hall: Hall, who: str) -> AsyncIterator[_Party]:
-    body = {"destination": who, "assistant_id": hall.assistant_id, "number_id": hall.number_id}
-    await hall.api.create("/calls/outbound", {**body, "ring_timeout_seconds": RINGS_S})
+    body: Json = {
+        "destination": who,
+        "assistant_id": hall.assistant_id,
+        "number_id": hall.number_id,
+    }
+    body |= {"ring_timeout_seconds": RINGS_S}
+    while (asked := await hall.api.request("POST", "/calls/outbound", body)).status == 429:  # noqa: ASYNC110
+        await asyncio.sleep(float(asked.body["retry_after"]))
+    if asked.status != 201:
+        raise Missed(f"the call was not placed: {asked}")
     yield _Called(hall, who)
 
 
