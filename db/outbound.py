@@ -22,6 +22,9 @@ REQUESTS = "sovereign_outbound"
 
 CONCURRENCY_LOCK = 0x4F757462  # any constant that nobody else uses
 
+LEG_LEASE = timedelta(seconds=60)
+"""How long the second leg of a transferred call counts when no controller sees it any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundNumber:
@@ -152,10 +155,13 @@ async def take_place_to_call(
     )
     live = await connection.fetchval(
         """
-        SELECT count(*) FROM calls
-         WHERE organisation_id = $1 AND ended_at IS NULL AND direction = 'outbound'
+        SELECT (SELECT count(*) FROM calls
+                 WHERE organisation_id = $1 AND ended_at IS NULL AND direction = 'outbound')
+             + (SELECT count(*) FROM outbound_legs
+                 WHERE organisation_id = $1 AND renewed_at > clock_timestamp() - $2::interval)
         """,
         organisation_id,
+        LEG_LEASE,
     )
     if live >= permission.concurrency:
         raise RateLimited(

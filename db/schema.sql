@@ -564,6 +564,13 @@ CREATE TABLE public.organisations (
     CONSTRAINT organisations_webhook_events_check CHECK ((webhook_events <@ ARRAY['assistant-request'::text, 'tool-calls'::text, 'status-update'::text, 'end-of-call-report'::text]))
 );
 
+CREATE TABLE public.outbound_legs (
+    call_id text NOT NULL,
+    organisation_id uuid NOT NULL,
+    controller text NOT NULL,
+    renewed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.outbound_requests (
     call_id text NOT NULL,
     organisation_id uuid NOT NULL,
@@ -824,6 +831,9 @@ ALTER TABLE ONLY public.migrations
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.outbound_legs
+    ADD CONSTRAINT outbound_legs_pkey PRIMARY KEY (call_id);
+
 ALTER TABLE ONLY public.outbound_requests
     ADD CONSTRAINT outbound_requests_pkey PRIMARY KEY (call_id);
 
@@ -941,6 +951,8 @@ CREATE UNIQUE INDEX organisations_is_operator_idx ON public.organisations USING 
 
 CREATE INDEX organisations_parent_id_idx ON public.organisations USING btree (parent_id);
 
+CREATE INDEX outbound_legs_organisation_id_idx ON public.outbound_legs USING btree (organisation_id);
+
 CREATE INDEX outbound_requests_created_at_idx ON public.outbound_requests USING btree (created_at);
 
 CREATE INDEX phone_numbers_assistant_id_idx ON public.phone_numbers USING btree (assistant_id);
@@ -1047,6 +1059,9 @@ ALTER TABLE ONLY public.mcp_servers
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.organisations(id);
 
+ALTER TABLE ONLY public.outbound_legs
+    ADD CONSTRAINT outbound_legs_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.outbound_requests
     ADD CONSTRAINT outbound_requests_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
 
@@ -1130,6 +1145,8 @@ ALTER TABLE public.mcp_servers ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.organisations ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.outbound_legs ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.outbound_requests ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON public.analysis_templates TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
@@ -1181,6 +1198,8 @@ CREATE POLICY own_rows ON public.leads TO sovereign_tenant USING ((organisation_
 CREATE POLICY own_rows ON public.mcp_servers TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 
 CREATE POLICY own_rows ON public.organisations TO sovereign_tenant USING ((id = public.current_organisation())) WITH CHECK ((id = public.current_organisation()));
+
+CREATE POLICY own_rows ON public.outbound_legs TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 
 CREATE POLICY own_rows ON public.outbound_requests TO sovereign_tenant USING ((organisation_id = public.current_organisation())) WITH CHECK ((organisation_id = public.current_organisation()));
 

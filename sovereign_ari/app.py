@@ -57,7 +57,7 @@ from sovereign_ari.speech.registry import Elsewhere, ProviderRegistry, load_cata
 from sovereign_ari.speech.resilience.breaker import Breakers
 from sovereign_ari.speech.resilience.hedging import Paces
 from sovereign_ari.tools.source import CallToolSource
-from sovereign_ari.transfer_lines import PooledTransferLines
+from sovereign_ari.transfer_places import pooled_transfers
 from sovereign_ari.usability import Usability
 from sovereign_ari.vault import Vault
 from sovereign_ari.vault_rotation import open_vault
@@ -120,7 +120,7 @@ async def run_controller(settings: Settings) -> None:
             entropy=lambda: secrets.randbits(80),
             tools=tools,
             requests=requests,
-            transfer_lines=PooledTransferLines(pool, _policy(settings).addresses),
+            **pooled_transfers(pool, settings.ari_app, _policy(settings).addresses),
             transfer_headers=frozenset(settings.transfer_headers),
             ring_s=settings.ring_timeout_s,
             adoptions=await PooledAdoptions.open(pool, settings.ari_app),
@@ -137,7 +137,7 @@ async def run_controller(settings: Settings) -> None:
                 "ari-events": events.run(),
                 "loop-lag": measure_loop_lag(metrics.loop_lag_s.observe),
                 **_told_by_others(settings, pool, controller, events),
-                "heartbeat": beat(pool, ari, settings.ari_app, controller.call_ids),
+                "heartbeat": beat(pool, ari, settings.ari_app, settings.node, controller.call_ids),
                 "trunks": trunks.run(),
                 "garbage": garbage.look_when_idle(lambda: len(controller.calls)),
             }

@@ -16,6 +16,7 @@ from api.parts import Asked
 from api.resources.call_control_bodies import ControlBody
 from api.views import View
 from db.commands import Withdrawn, send, take_place, withdraw
+from db.outbound_legs import take_leg
 from db.pool import UNAVAILABLE
 from db.transfers import find_line
 from sovereign_ari.domain.control import CommandOutcome, ControlCommand, Transfer
@@ -55,7 +56,8 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
     the last word. `inject-context` tells the model; with `trigger_response` the assistant speaks
     at once. `end-call` ends the call, after its `message` was heard. `transfer` puts the caller
     through once its `message` was heard; when that fails the assistant is told why, and speaks
-    about it. The answer comes when the call has taken the command, at once as a rule. When it is
+    about it; a transfer that leaves the platform is an outgoing call of the organisation too. The
+    answer comes when the call has taken the command, at once as a rule. When it is
     not taken within two seconds it is withdrawn and answered with `call_not_answering`.
     """
     return await _tell(asked, call_id, body.root.command())
@@ -75,6 +77,8 @@ async def _fault(
             refer_to(wanted.destination, line)
         else:
             dial(wanted.destination, line, hops=0)
+            if not line.is_ours:  # its controller has it counted under its own name
+                await take_leg(connection, asked.organisation_id, call_id, "")
     except Unreachable as why:
         return str(why)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
@@ -142,6 +142,39 @@ class NoTransferLines:
         return TransferLine(None)
 
 
+class TransferPlaces(Protocol):
+    """Counts the second legs of calls, which are outgoing calls of their organisation too.
+
+    All raise `DatabaseUnavailable` if the database does not answer in time.
+    """
+
+    async def take(self, organisation_id: str, call: CallId) -> None:
+        """Count the second leg of a call.
+
+        Raises:
+            Unreachable: If the organisation may have no more.
+        """
+
+    async def give_back(self, call: CallId) -> None:
+        """Count it no more."""
+
+    async def keep(self, calls: Collection[CallId]) -> None:
+        """Say which calls have second legs in the PBX: no others count for long."""
+
+
+class NoTransferPlaces:
+    """For controllers without a database."""
+
+    async def take(self, organisation_id: str, call: CallId) -> None:
+        """Count nothing."""
+
+    async def give_back(self, call: CallId) -> None:
+        """Count nothing."""
+
+    async def keep(self, calls: Collection[CallId]) -> None:
+        """Count nothing."""
+
+
 class CommandBox(Protocol):
     """Commands of clients to the calls of this controller."""
 
@@ -219,6 +252,7 @@ class CallServices:
         rooms: What is heard behind their assistants.
         requests: Asks integrators about them.
         transfer_lines: Knows what they may be transferred over.
+        transfer_places: Counts their second legs.
         transfer_headers: What whoever takes a call over is told in headers: `call-id`, `summary`.
         ring_s: How long those that we place may ring.
         country: In which the trunks are; None when national numbers are not known.
@@ -239,6 +273,7 @@ class CallServices:
     rooms: Rooms = field(default_factory=Rooms)
     requests: AssistantRequests = field(default_factory=NobodyAsked)
     transfer_lines: TransferLines = field(default_factory=NoTransferLines)
+    transfer_places: TransferPlaces = field(default_factory=NoTransferPlaces)
     transfer_headers: frozenset[str] = frozenset()
     ring_s: float = 45.0
     country: str | None = None

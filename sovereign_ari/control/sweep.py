@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from sovereign_ari.control.adoption import Adopter, orphans, ringing, waits_for_us
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.transfers import LEG as SECOND_LEG
 from sovereign_ari.domain.call import CONGESTION, CallEvent, Failed, HungUp
 from sovereign_ari.domain.dialplan import TRANSFER_CONTEXT
-from sovereign_ari.domain.ids import CallId, ChannelId, call_of, media_channel_of
+from sovereign_ari.domain.ids import CallId, ChannelId, call_of, leg_name, media_channel_of
 from sovereign_ari.errors import SovereignError
 from sovereign_ari.telephony.silence import forget_end
 from sovereign_ari.wire.ari_messages import Channel
@@ -83,7 +84,11 @@ class Sweep:
 
     async def _look(self, *, anew: bool) -> None:
         ended, self._ended = self._ended, []
-        await self._end_lost_calls()
+        second = [
+            call
+            for channel in await self._end_lost_calls()
+            if leg_name(channel) == SECOND_LEG and (call := call_of(channel))
+        ]
         left = await self._left_over()
         if anew:
             await self._adopt(left)
@@ -95,9 +100,10 @@ class Sweep:
             now = await self._left_over()
             channels = {id_: now.channels[id_] for id_ in left.channels.keys() & now.channels}
             await self._remove(_Left(channels, left.bridges & now.bridges))
+        await self._services.transfer_places.keep(second)
 
-    async def _end_lost_calls(self) -> None:
-        """End the calls that lost a leg without a word."""
+    async def _end_lost_calls(self) -> set[str]:
+        """End the calls that lost a leg without a word; gives the channels of the PBX."""
         listed = [(call, call.has_line, call.is_talking) for call in self._calls.values()]
         legs = [leg for call in self._calls.values() for leg in call.legs.entered]
         began = await self._services.ari.started_at()
@@ -112,6 +118,7 @@ class Sweep:
                 self._tell(call, gone)
             elif talking and media_channel_of(call.id) not in channels:
                 self._tell(call, Failed(MEDIA_LOST))
+        return channels
 
     async def _left_over(self) -> _Left:
         """Find the channels and bridges of our application that belong to no call of ours.

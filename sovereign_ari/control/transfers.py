@@ -184,6 +184,9 @@ class CallTransfers:
         finally:
             self._under_way = self.dialogue.occupied = False
             self._side.leg.wait_with(None)
+            if self._joined is None:  # a place that is not given back lapses
+                with suppress(SovereignError):
+                    await self._services.transfer_places.give_back(self._side.call)
         if not outcome.transferred:
             self._side.note(KIND, {"step": "failed", **facts, "why": outcome.reason})
         return outcome
@@ -198,6 +201,8 @@ class CallTransfers:
             said = await self._services.ari.channel_variable(side.channel, VARIABLE_HOPS)
             hops = int(said) if said.isdecimal() else 0
         endpoints = transfer.dial(destination.number, line, hops=hops)
+        if not line.is_ours:
+            await self._services.transfer_places.take(side.route.organisation_id, side.call)
         warm = destination.mode == "warm"
         side.leg.wait_with(Waiting(Sound.MUSIC if warm else Sound.RINGBACK, side.leg.audio))
         told = self._services.transfer_headers if not line.is_ours else frozenset()

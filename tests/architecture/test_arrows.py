@@ -69,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     f"{_A}.first_aid": {f"{_D}.dialplan", _G},
     f"{_A}.directory": {_E, _D, "asyncpg", "db"},
     f"{_A}.transfer_lines": {_E, _D, "asyncpg", "db"},
+    f"{_A}.transfer_places": {_E, _D, "asyncpg", "db", f"{_A}.transfer_lines"},
     f"{_A}.usability": {_E, _D, _S, f"{_A}.call_providers"},
     f"{_A}.call_providers": {_E, _D, _M, _S, _V, "db.byok"},
     f"{_A}.chat_model": {_E, _D, _S},

@@ -146,6 +146,31 @@ async def test_a_transfer_to_where_the_call_cannot_go_is_refused(
     assert not it.told
 
 
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ("outbound_concurrency = 0", (422, "destination_not_allowed")),
+        ("outbound_concurrency = 1", (429, "too_many_calls")),
+        ("outbound_calls_per_second = 0.01", (429, "too_many_calls_per_second")),
+    ],
+)
+async def test_a_transfer_is_an_outgoing_call_of_the_organisation(
+    api: Api, it: Commanded, path: str, columns: str, expected: tuple[int, str]
+) -> None:
+    await api.pool.execute(f"UPDATE organisations SET {columns}")
+    other = path_of(await live_call(api.pool, api.organisation_id, a_call_id(7)))
+    body = {"type": "transfer", "destination": "sip:desk@example.com"}
+    refer = body | {"mode": "refer"}
+    assert (await api.ask("POST", other, refer))[0] == 200
+    if expected[0] == 429:
+        assert (await api.ask("POST", path, body))[0] == 200
+        assert (await api.ask("POST", path, body))[0] == 200, "it is counted once"
+    told = len(it.told)
+    status, answer = await api.ask("POST", other, body)
+    assert (status, answer["error"]["code"]) == expected
+    assert len(it.told) == told
+
+
 async def test_a_transfer_reaches_the_call(api: Api, it: Commanded, path: str) -> None:
     body: dict[str, Any] = {
         "type": "transfer", "destination": "sip:desk@example.com", "message": "One moment.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from sovereign_ari.control import sweep
 from sovereign_ari.domain.control import CommandOutcome, Transfer
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import CallNote, CallStatus, EndReason, TurnRecord
+from sovereign_ari.domain.transfer import Unreachable
 from tests.support.controller_world import World, world
 from tests.support.fake_ari import until
 
@@ -141,3 +143,57 @@ async def test_a_caller_whom_nobody_expects_back_is_sent_away(it: World) -> None
     it.pbx.channels["x"] = "Up"
     await it.pbx.enter("x", "back", "FAILURE", "486")
     await until(lambda: it.pbx.sent_away == ["x"])
+
+
+class Places:
+    """Counts second legs, and has as many as a test says."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.taken: set[str] = set()
+        self.kept: list[list[str]] = []
+
+    async def take(self, organisation_id: str, call: CallId) -> None:
+        if self.free == len(self.taken):
+            raise Unreachable("too many")
+        self.taken.add(call)
+
+    async def give_back(self, call: CallId) -> None:
+        self.taken.discard(call)
+
+    async def keep(self, calls: Collection[CallId]) -> None:
+        self.kept.append(list(calls))
+
+
+async def test_the_second_leg_has_a_place_from_before_it_is_dialled_until_it_is_over(
+    it: World,
+) -> None:
+    it.places = places = Places(free=1)
+    callee(it, "Ringing")
+    call = await a_call(it)
+    it.controller.control(call, replace(DESK, timeout_s=0.3))
+    await until(lambda: "ringing" in steps(it))
+    assert places.taken == {call}
+    await until(lambda: "failed" in steps(it))
+    assert not places.taken
+    callee(it, "Up")
+    await until(lambda: it.controller.control(call, DESK) is CommandOutcome.DONE)
+    await until(lambda: not it.controller.calls)
+    assert places.taken == {call}
+    await until(lambda: places.kept[-1:] == [[call]])
+    for channel in ("c", f"{call}-transfer"):
+        await it.pbx.hang_up(channel)
+    it.pbx.bridges.clear()
+    await it.all_ended()
+    await until(lambda: places.kept[-1] == [])
+
+
+async def test_nobody_is_dialled_without_a_place_and_the_assistant_says_why(it: World) -> None:
+    it.places = Places(free=0)
+    it.answers = lambda messages: "Full." if "failed: too many." in messages[-1].content else "?"
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Full.")
+    assert not it.pbx.dialled
+    await it.pbx.hang_up("c")
+    await it.all_ended()

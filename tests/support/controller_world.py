@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sovereign_ari.control.controller import Controller
-from sovereign_ari.control.ports import CallServices, Note
+from sovereign_ari.control.ports import CallServices, Note, NoTransferPlaces, TransferPlaces
 from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.adoption import FoundCall, NotAdopted
 from sovereign_ari.domain.agent import Assistant, Route
@@ -96,6 +96,7 @@ class World:
         self.routing = 0
         self.adoptions: list[FoundCall | NotAdopted | Exception] = []
         self.refused = 0
+        self.places: TransferPlaces = NoTransferPlaces()
         self.stt = ToldStt()
         self.answers: Callable[[Sequence[Message]], Any] = lambda _: "Yes."
         self.llm = ScriptedLlm(lambda messages: self.answers(messages))
@@ -125,6 +126,15 @@ class World:
 
     async def transferred(self, call: CallId) -> None:
         """Know of no transfer."""
+
+    async def take(self, organisation_id: str, call: CallId) -> None:
+        await self.places.take(organisation_id, call)
+
+    async def give_back(self, call: CallId) -> None:
+        await self.places.give_back(call)
+
+    async def keep(self, calls: Collection[CallId]) -> None:
+        await self.places.keep(calls)
 
     def for_assistant(self, assistant: Assistant, wire: AudioFormat, note: Note) -> Providers:
         return Providers(self.stt, resilient(self.llm, note), self.tts, b"", PCM_8K)
@@ -206,6 +216,7 @@ async def _run(it: World, ari: AriHttp) -> None:
         wall_clock=lambda: datetime.now(UTC),
         entropy=lambda: secrets.randbits(80),
         adoptions=it,
+        transfer_places=it,
     )
     it.controller = Controller(services)
     it.events = AriEvents(it.pbx.address, post=it.controller.post, connected=it.controller.recover)
