@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -22,6 +23,7 @@ from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import AsteriskRefused, AsteriskUnknown
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.telephony.legs import Leg, LegGone, Legs
+from sovereign_ari.telephony.new_channels import make_channel
 from sovereign_ari.wire.ari_calling import Outgoing
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.ari_messages import ChannelStateChange, Dial
@@ -30,8 +32,8 @@ SIGN_WITHIN_S = 8.0
 """Of an address, when there is another one: to ring, or at least to send audio."""
 
 HANG_UP_MARGIN_S = 2.0  # Asterisk's own limit on ringing is for the day on which we die
+ENTERS_WITHIN_S = 1.0
 NEWS_WITHIN_S = 0.25  # why a channel went may be told after the refusal that it causes
-STILL_THERE_PAUSES_S = (0.02, 0.05, 0.1, 0.3)  # the last address's channel is being taken down
 NO_ANSWER_CAUSE = 19  # Q.850
 NO_TRUNK = "there is no trunk to call over"
 
@@ -207,14 +209,12 @@ class Dialler:
         outgoing = Outgoing(
             leg.channel, dialled.endpoints[place - 1], ARGUMENT_LEG, dialled.audio, variables
         )
-        for pause_s in (*STILL_THERE_PAUSES_S, None):
-            try:
-                await self._ari.create_channel(outgoing)
-                break
-            except AsteriskRefused as refused:
-                if refused.status != 409 or pause_s is None:
-                    raise
-                await asyncio.sleep(pause_s)
+        await make_channel(self._ari, outgoing)
+        # It is not in our application yet when the request is answered: dialled now, it may be
+        # refused with "not in Stasis application". When nothing is heard of it, the request tells.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENTERS_WITHIN_S):
+                await leg.entered.wait()
         await self._ari.dial_channel(leg.channel, math.ceil(max(left_s, 0) + HANG_UP_MARGIN_S))
 
     async def _follow(

@@ -57,13 +57,13 @@ class Leg:
     Attributes:
         channel: Its id.
         gone: How it ended; None while it may be there.
-        entered: Whether it is there, or was.
+        entered: Set as soon as it is there; stays so.
     """
 
     def __init__(self, legs: Legs, channel: ChannelId) -> None:
         self.channel = channel
         self.gone: LegGone | None = None
-        self.entered = False
+        self.entered = asyncio.Event()
         self._legs = legs
         self._events: deque[LegEvent] = deque()
         self._news = asyncio.Event()
@@ -79,8 +79,9 @@ class Leg:
 
     def post(self, event: AriEvent) -> None:
         """Deliver an event of Asterisk. Never waits; beyond `MOST_WAITING` it is dropped."""
-        self.entered = self.entered or isinstance(event, StasisStart)
-        if self.gone is not None or not self.entered:
+        if isinstance(event, StasisStart):
+            self.entered.set()
+        if self.gone is not None or not self.entered.is_set():
             return
         match event:
             case (
@@ -160,7 +161,7 @@ class Legs:
     @property
     def entered(self) -> list[Leg]:
         """The legs that have entered our application."""
-        return [leg for leg in self._open.values() if leg.entered]
+        return [leg for leg in self._open.values() if leg.entered.is_set()]
 
     def forget(self, leg: Leg) -> None:
         """Deliver no more events to this leg."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sovereign_ari.domain.ids import CallId, call_id
+from sovereign_ari.domain.trunk import endpoint_in
 from sovereign_ari.errors import AsteriskRefused
 from sovereign_ari.telephony.legs import Legs
 from sovereign_ari.wire.ari_calling import Outgoing
@@ -33,6 +34,9 @@ class FakeCalling:
         alive: Channels that are there.
         hung_up: Channel and cause of every hang-up of ours.
         notes: What stands on the timeline.
+        refused: Status of the refusal by dial string.
+        missing: Endpoints that it does not have.
+        enters_after_s: How long a channel that was made takes to be in our application.
     """
 
     def __init__(self) -> None:
@@ -42,6 +46,9 @@ class FakeCalling:
         self.hung_up: list[tuple[str, int]] = []
         self.notes: list[tuple[str, Mapping[str, Any]]] = []
         self.refused: dict[str, int] = {}
+        self.missing: set[str] = set()
+        self.enters_after_s = 0.0
+        self._entered: set[str] = set()
         self.plans: dict[str, Callable[[str], Any]] = {}
         self.legs = Legs(CALL, self)  # type: ignore[arg-type]  # all of it that legs use
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,15 +57,27 @@ class FakeCalling:
         self.notes.append((kind, facts))
 
     async def create_channel(self, outgoing: Outgoing) -> None:
+        if endpoint_in(outgoing.endpoint) in self.missing:
+            raise AsteriskRefused(500, "Allocation failed")
         if (status := self.refused.get(outgoing.endpoint)) is not None:
             raise AsteriskRefused(status, "Allocation failed")
         if outgoing.channel in self.alive:
             raise AsteriskRefused(409, "Channel with given unique ID already exists")
         self.created.append(outgoing)
         self.alive.add(outgoing.channel)
-        self.enter(outgoing.channel)
+        self._entered.discard(outgoing.channel)
+        if self.enters_after_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.enters_after_s, self.enter, outgoing.channel)
+        else:
+            self.enter(outgoing.channel)
+
+    async def has_endpoint(self, name: str) -> bool:
+        return name not in self.missing
 
     async def dial_channel(self, channel: str, ring_s: int) -> None:
+        if channel not in self._entered:
+            raise AsteriskRefused(409, "Channel not in Stasis application")
         self.dialled[channel] = ring_s
         endpoint = next(o.endpoint for o in reversed(self.created) if o.channel == channel)
         task = asyncio.create_task(self.plans[endpoint](channel))
@@ -74,6 +93,7 @@ class FakeCalling:
         self.legs.post(event.channel.id, event)
 
     def enter(self, channel: str) -> None:
+        self._entered.add(channel)
         self.tell(StasisStart(type="StasisStart", channel=Channel(id=channel)))
 
     def ring(self, channel: str) -> None:

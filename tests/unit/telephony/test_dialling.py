@@ -96,6 +96,22 @@ def test_an_answer_gives_the_leg_to_whoever_dialled() -> None:
     assert scene.fake.created[0].variables["CONNECTEDLINE(num,i)"] == "+31201234567"
 
 
+def test_a_channel_is_dialled_only_when_it_is_in_our_application() -> None:
+    scene = Scene(answers)
+    scene.fake.enters_after_s = 0.05
+    assert scene.run().answered
+    assert scene.fake.hung_up == []
+
+
+def test_a_channel_that_never_enters_is_no_endless_wait() -> None:
+    scene = Scene(answers)
+    scene.fake.enters_after_s = 3600.0
+    result = scene.run()
+    assert not result.answered
+    assert result.end_reason is EndReason.UNREACHABLE
+    assert scene.took_s < 2
+
+
 @pytest.mark.parametrize(
     ("cause", "sip", "rang", "reason"),
     [
@@ -194,3 +210,31 @@ def test_a_withheld_number_is_told_to_the_trunk_and_shown_to_nobody() -> None:
     assert told["CONNECTEDLINE(pres,i)"].startswith("prohib")
     assert told["CONNECTEDLINE(num,i)"] == "+31201234567"
     assert told["CONNECTEDLINE(name,i)"] == "An evil name"
+
+
+TRUNK = "6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10"
+JUST_MADE = (f"PJSIP/+31600000001@trunk-{TRUNK}-1", f"PJSIP/trunk-{TRUNK}-1/sip:anna@a.example")
+
+
+@pytest.mark.parametrize("endpoint", JUST_MADE)
+def test_a_trunk_that_was_just_made_is_waited_for(endpoint: str) -> None:
+    scene = Scene()
+    scene.endpoints = (endpoint,)
+    scene.fake.plans[endpoint] = partial(answers, scene.fake)
+    scene.fake.missing = {f"trunk-{TRUNK}-1"}
+
+    async def dialled() -> DialResult:
+        asyncio.get_running_loop().call_later(1.5, scene.fake.missing.clear)
+        return await scene.dial()
+
+    assert run_in_virtual_time(dialled()).answered
+    assert 1.5 + 2 < scene.took_s < 2 + 2
+
+
+def test_a_trunk_that_is_not_there_is_not_waited_for_long() -> None:
+    scene = Scene()
+    scene.endpoints = (JUST_MADE[0],)
+    scene.fake.missing = {f"trunk-{TRUNK}-1"}
+    result = scene.run()
+    assert (result.answered, result.end_reason) == (False, EndReason.UNREACHABLE)
+    assert 2 < scene.took_s < 2.5

@@ -32,7 +32,7 @@ def test_events_wait_in_their_order_and_the_end_is_the_last() -> None:
         fake = FakeCalling()
         leg = fake.legs.open(NAME)
         fake.end(CHANNEL, 34, 503)  # an older one of this name
-        assert not leg.entered
+        assert not leg.entered.is_set()
         fake.enter(CHANNEL)
         await leg.event()
         for state in ("Ringing", "Up"):
