@@ -19,7 +19,7 @@ from db.outbound import REQUESTS
 from sovereign_ari.domain.agent import Config, Route
 from sovereign_ari.domain.assistant_request import FIELDS
 from sovereign_ari.domain.ids import CallId
-from sovereign_ari.domain.outbound import PlacedCall, Wishes, calling_assistant
+from sovereign_ari.domain.outbound import CODEC, PlacedCall, Wishes, calling_assistant
 from sovereign_ari.domain.owner import Owner
 from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.errors import DatabaseUnavailable
@@ -39,7 +39,7 @@ WITH wanted AS (
     DELETE FROM outbound_requests AS r USING wanted AS w WHERE r.call_id = w.call_id
     RETURNING r.*
 ), owned AS (
-    UPDATE calls AS c SET controller = $1, updated_at = now()
+    UPDATE calls AS c SET controller = $1, codec = $5, updated_at = now()
       FROM taken AS t WHERE c.id = t.call_id AND c.ended_at IS NULL
     RETURNING c.id, c.created_at, c.dialled, c.caller, c.number_id, c.assistant_id,
               c.organisation_id
@@ -102,7 +102,9 @@ class RequestBox:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _take(self, limit: int, *, late: bool) -> list[PlacedCall]:
-        rows = await self._connection.fetch(_TAKE, self._controller, TAKEN_WITHIN, limit, late)
+        rows = await self._connection.fetch(
+            _TAKE, self._controller, TAKEN_WITHIN, limit, late, CODEC
+        )
         return [_placed(row, self._defaults, NOT_TAKEN if late else None) for row in rows]
 
 

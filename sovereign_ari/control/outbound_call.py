@@ -30,7 +30,7 @@ from sovereign_ari.domain.call import (
 )
 from sovereign_ari.domain.dialplan import VARIABLE_APP
 from sovereign_ari.domain.ids import leg_of
-from sovereign_ari.domain.outbound import PlacedCall
+from sovereign_ari.domain.outbound import CODEC, PlacedCall
 from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.domain.trunk import dial_strings
 from sovereign_ari.errors import SovereignError
@@ -44,9 +44,6 @@ from sovereign_ari.telephony.dialling import (
 from sovereign_ari.telephony.legs import Leg
 
 LINE = "line"
-CODEC = "ulaw"
-"""Between the PBX and us. Which codec the trunk takes is known too late to be the same always."""
-
 GONE_BEFORE_SPEECH = 16
 UNMINDED_S = 15.0
 """If we die while it rings, the PBX ends the call after so much more than it may ring. The answer

@@ -16,6 +16,8 @@ from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.owner import Owner
 
 SHORTEST_RING_S, LONGEST_RING_S = 5, 120
+CODEC = "ulaw"
+"""Between the PBX and us. Which codec the trunk takes is known too late to be the same always."""
 
 
 @dataclass(frozen=True, slots=True)

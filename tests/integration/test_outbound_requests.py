@@ -10,11 +10,17 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.adoption import adopt
+from db.journal import write_entries
 from db.organisations import ensure_operator_organisation
 from db.outbound import OutboundNumber, OutboundRequest, request_call
 from db.outbound_requests import NOT_TAKEN, close_untaken, open_requests
+from sovereign_ari.domain.adoption import FoundCall
 from sovereign_ari.domain.ids import call_id
-from sovereign_ari.domain.outbound import PlacedCall
+from sovereign_ari.domain.kept import keep
+from sovereign_ari.domain.outbound import CODEC, PlacedCall
+from sovereign_ari.media.pcm import BY_CODEC
+from tests.support.rows import answered, opened
 
 THEM, OURS = "+31612345678", "+31201234567"
 DEFAULTS: dict[str, dict[str, Any]] = {"llm": {}, "stt": {}, "tts": {}}
@@ -97,6 +103,25 @@ async def test_a_taken_call_has_everything_that_placing_it_needs(tenant: Tenant)
     row = await tenant.pool.fetchrow("SELECT * FROM calls WHERE id = $1", call)
     assert (row["controller"], row["status"], row["ended_at"]) == ("a", "connecting", None)
     assert await tenant.pool.fetchval("SELECT count(*) FROM outbound_requests") == 0
+
+
+async def test_an_answered_call_is_adopted_with_the_codec_that_it_has(tenant: Tenant) -> None:
+    await tenant.ask()
+    placed = await take_one(tenant.pool)
+    assert placed.route.assistant is not None
+    kept = keep(placed.route.assistant)
+    async with tenant.pool.acquire() as connection:
+        await write_entries(
+            connection,
+            [
+                opened(tenant.id, placed.call_id, direction="outbound", kept=kept, shown={"a": 1}),
+                answered(placed.call_id),
+            ],
+        )
+        found = await adopt(connection, placed.call_id, "b")
+    assert isinstance(found, FoundCall)
+    assert (found.codec, found.ours, found.theirs) == (CODEC, OURS, THEM)
+    assert CODEC in BY_CODEC
 
 
 @pytest.mark.parametrize(
