@@ -55,6 +55,12 @@ def dial_strings(trunk_id: str, addresses: Sequence[str], destination: str) -> t
     raise ValueError("is neither a number nor a SIP URI")
 
 
+def endpoint_in(dial_string: str) -> str:
+    """Name the endpoint that a string of `dial_strings` leads over."""
+    technology_and_rest = dial_string.split("/")
+    return technology_and_rest[1].rpartition("@")[2] if len(technology_and_rest) > 1 else ""
+
+
 def is_username(text: str) -> bool:
     """Whether a name can stand in SIP headers and in the dialplan as it is."""
     return _USERNAME.fullmatch(text) is not None

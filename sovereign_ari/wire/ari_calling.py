@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sovereign_ari.errors import AsteriskRefused
 from sovereign_ari.media.pcm import BY_CODEC, AudioFormat
 
 
@@ -46,6 +47,16 @@ class CallingRequests:
             "formats": ",".join(dict.fromkeys((*first, *BY_CODEC))),
         }
         await self._ask("POST", "channels/create", query, {"variables": dict(outgoing.variables)})
+
+    async def has_endpoint(self, name: str) -> bool:
+        """Whether the PBX knows a PJSIP endpoint."""
+        try:
+            await self._ask("GET", f"endpoints/PJSIP/{name}")
+        except AsteriskRefused as refused:
+            if refused.status == 404:
+                return False
+            raise
+        return True
 
     async def dial_channel(self, channel: str, ring_s: int) -> None:
         """Send its INVITE; events tell what becomes of it.
