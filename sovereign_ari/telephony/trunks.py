@@ -27,7 +27,10 @@ _MERGED: frozenset[Kind] = frozenset({"auth"})
 """Changed by a PUT alone; in all others lists of values would grow."""
 
 FINGERPRINT = "SOVEREIGN_TRUNKS"
-"""Global variable of the PBX: tells a controller that starts whether it holds what it should."""
+"""Global variable of the PBX: tells a controller that starts whether it holds what it should.
+
+With kind and name of an object behind it, the same of that object.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +116,7 @@ class TrunkPusher:
                 _log.error("trunks: the PBX refuses %s %s", thing.kind, thing.id)
                 self._refused[thing.key] = thing
                 continue
+            await self._objects.set_global_variable(_variable(thing), _digest(thing))
             self._held[thing.key] = thing
             self._refused.pop(thing.key, None)
             self._as_read[thing.key] = await self._objects.read(thing.kind, thing.id)
@@ -136,14 +140,27 @@ class TrunkPusher:
         for thing in layout.objects:
             found = await self._objects.read(thing.kind, thing.id) if there else None
             if found is not None:
-                self._held[thing.key] = thing if same else PbxObject(thing.kind, thing.id, ())
+                right = same or await self._is_as_pushed(thing)
+                self._held[thing.key] = thing if right else PbxObject(thing.kind, thing.id, ())
                 self._as_read[thing.key] = found
+
+    async def _is_as_pushed(self, thing: PbxObject) -> bool:
+        """Whether one that is there is what we want: making it anew would take it away briefly."""
+        return await self._objects.global_variable(_variable(thing)) == _digest(thing)
 
     async def _is_ours(self, endpoint: str) -> bool:
         if endpoint.startswith((PREFIX, SHARED_PREFIX)):
             return True
         fields = await self._objects.read("endpoint", endpoint) or []
         return any(key == "auth" and value.startswith(PREFIX) for key, value in fields)
+
+
+def _variable(thing: PbxObject) -> str:
+    return f"{FINGERPRINT}_{thing.kind}_{thing.id}"
+
+
+def _digest(thing: PbxObject) -> str:
+    return hashlib.sha256(repr(thing.fields).encode()).hexdigest()
 
 
 def fingerprint(layout: Layout) -> str:

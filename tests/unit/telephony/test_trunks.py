@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from sovereign_ari.domain.trunk_objects import Layout, Place, Trunk, lay_out
-from sovereign_ari.errors import AsteriskRefused
 from sovereign_ari.telephony.trunks import FINGERPRINT, TrunkPusher, fingerprint
 from sovereign_ari.wire.ari_objects import AriObjects
+from tests.support.pbx_memory import PbxMemory
 
 ONE = "6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10"
 NAME = f"trunk-{ONE}"
@@ -26,54 +26,16 @@ TRUNK = Trunk(
 )
 
 
-class Memory:
-    """The memory of a PBX: a second PUT merges, and lists of values grow."""
-
-    def __init__(self) -> None:
-        self.things: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        self.variables: dict[str, str] = {}
-        self.done: list[str] = []
-        self.refuses: set[str] = set()
-
-    async def read(self, kind: str, name: str) -> list[tuple[str, str]] | None:
-        found = self.things.get((kind, name))
-        return None if found is None else list(found)
-
-    async def put(self, kind: str, name: str, fields: tuple[tuple[str, str], ...]) -> None:
-        if kind in self.refuses:
-            raise AsteriskRefused(400, "a field does not fit")
-        self.done.append(f"put {kind}")
-        lists = {"match", "set_var", "contact"}
-        named = {key for key, _ in fields if key not in lists}
-        kept = [
-            (key, value) for key, value in self.things.get((kind, name), []) if key not in named
-        ]
-        self.things[kind, name] = [*kept, *fields]
-
-    async def delete(self, kind: str, name: str) -> None:
-        self.done.append(f"delete {kind}")
-        self.things.pop((kind, name), None)
-
-    async def endpoints(self) -> dict[str, list[str]]:
-        return {name: [] for kind, name in self.things if kind == "endpoint"}
-
-    async def global_variable(self, name: str) -> str:
-        return self.variables.get(name, "")
-
-    async def set_global_variable(self, name: str, value: str) -> None:
-        self.variables[name] = value
-
-
 @pytest.fixture
-def memory() -> Memory:
-    return Memory()
+def memory() -> PbxMemory:
+    return PbxMemory()
 
 
-def pusher_of(memory: Memory) -> TrunkPusher:
+def pusher_of(memory: PbxMemory) -> TrunkPusher:
     return TrunkPusher(cast("AriObjects", memory))
 
 
-def as_held(memory: Memory) -> dict[tuple[str, str], list[tuple[str, str]]]:
+def as_held(memory: PbxMemory) -> dict[tuple[str, str], list[tuple[str, str]]]:
     return {key: sorted(fields) for key, fields in memory.things.items()}
 
 
@@ -81,7 +43,7 @@ def wanted(layout: Layout) -> dict[tuple[str, str], list[tuple[str, str]]]:
     return {thing.key: sorted(thing.fields) for thing in layout.objects}
 
 
-async def test_what_is_wanted_is_made_in_order_and_removed_in_reverse(memory: Memory) -> None:
+async def test_what_is_wanted_is_made_in_order_and_removed_in_reverse(memory: PbxMemory) -> None:
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
     assert await pusher.sync(layout) == 5
     assert memory.done == [f"put {thing.kind}" for thing in layout.objects]
@@ -94,7 +56,7 @@ async def test_what_is_wanted_is_made_in_order_and_removed_in_reverse(memory: Me
     assert memory.things == {}
 
 
-async def test_lists_of_a_changed_object_do_not_grow(memory: Memory) -> None:
+async def test_lists_of_a_changed_object_do_not_grow(memory: PbxMemory) -> None:
     pusher = pusher_of(memory)
     await pusher.sync(lay_out([TRUNK], {}))
     moved = replace(
@@ -105,7 +67,7 @@ async def test_lists_of_a_changed_object_do_not_grow(memory: Memory) -> None:
     assert as_held(memory) == wanted(layout)
 
 
-async def test_a_new_password_registers_anew(memory: Memory) -> None:
+async def test_a_new_password_registers_anew(memory: PbxMemory) -> None:
     pusher = pusher_of(memory)
     await pusher.sync(lay_out([TRUNK], {}))
     memory.done.clear()
@@ -113,7 +75,7 @@ async def test_a_new_password_registers_anew(memory: Memory) -> None:
     assert memory.done == ["put auth", "delete registration", "put registration"]
 
 
-async def test_a_restarted_pbx_gets_everything_again(memory: Memory) -> None:
+async def test_a_restarted_pbx_gets_everything_again(memory: PbxMemory) -> None:
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
     await pusher.sync(layout)
     memory.things.clear()
@@ -124,7 +86,7 @@ async def test_a_restarted_pbx_gets_everything_again(memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("gone", [True, False])
-async def test_what_others_removed_or_changed_is_made_again(memory: Memory, gone: bool) -> None:
+async def test_what_others_removed_or_changed_is_made_again(memory: PbxMemory, gone: bool) -> None:
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
     await pusher.sync(layout)
     assert await pusher.verify(layout) == []
@@ -137,10 +99,10 @@ async def test_what_others_removed_or_changed_is_made_again(memory: Memory, gone
     assert await pusher.verify(layout) == []
 
 
-async def test_a_controller_that_takes_over_leaves_what_is_right_alone(memory: Memory) -> None:
+async def test_a_controller_that_takes_over_leaves_what_is_right_alone(memory: PbxMemory) -> None:
     layout = lay_out([TRUNK], {})
     await pusher_of(memory).sync(layout)
-    assert memory.variables == {FINGERPRINT: fingerprint(layout)}
+    assert memory.variables[FINGERPRINT] == fingerprint(layout)
     memory.done.clear()
     heir = pusher_of(memory)
     assert await heir.sync(layout) == 0
@@ -148,8 +110,27 @@ async def test_a_controller_that_takes_over_leaves_what_is_right_alone(memory: M
     assert await heir.verify(layout) == []
 
 
+async def test_a_controller_that_takes_over_after_a_change_leaves_all_else_as_it_is(
+    memory: PbxMemory,
+) -> None:
+    await pusher_of(memory).sync(lay_out([TRUNK], {}))
+    memory.done.clear()
+    another = replace(
+        TRUNK,
+        id=ONE.replace("6f", "7f"),
+        username=None,
+        sources=frozenset({ip_network("203.0.113.2/32")}),
+    )
+    layout = lay_out([TRUNK, another], {})
+    heir = pusher_of(memory)
+    assert await heir.sync(layout) == 3
+    assert memory.done == ["put aor", "put endpoint", "put identify"]
+    assert as_held(memory) == wanted(layout)
+    assert await heir.verify(layout) == []
+
+
 async def test_a_controller_that_takes_over_replaces_and_removes_what_is_not_wanted(
-    memory: Memory,
+    memory: PbxMemory,
 ) -> None:
     callers = replace(TRUNK, id=ONE.replace("6f", "7f"), inbound_auth=True, username="callers")
     await pusher_of(memory).sync(lay_out([TRUNK, callers], {}))
@@ -158,7 +139,7 @@ async def test_a_controller_that_takes_over_replaces_and_removes_what_is_not_wan
     assert as_held(memory) == wanted(layout)
 
 
-async def test_an_object_that_the_pbx_refuses_stops_no_other(memory: Memory) -> None:
+async def test_an_object_that_the_pbx_refuses_stops_no_other(memory: PbxMemory) -> None:
     memory.refuses = {"registration"}
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
     assert await pusher.sync(layout) == 4

@@ -1,0 +1,104 @@
+"""Several controllers that would all mind the trunks of PBXs, with a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import asyncpg
+import pytest
+
+from db.organisations import create_organisation
+from db.sip_trunks import TRUNKS
+from sovereign_ari import trunk_minder
+from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
+from sovereign_ari.telephony.trunks import TrunkPusher
+from sovereign_ari.trunk_minder import Pbx, TrunkMinder
+from sovereign_ari.wire.ari_http import AriHttp
+from sovereign_ari.wire.ari_objects import AriObjects
+from tests.support.pbx_memory import PbxMemory
+
+WITHIN_S = 8.0
+
+
+class SeenBy(PbxMemory):
+    """The memory of a PBX as one controller changes it."""
+
+    def __init__(self, pbx: PbxMemory) -> None:
+        super().__init__()
+        self.things, self.variables = pbx.things, pbx.variables
+
+    async def started_at(self) -> str:
+        return "2026-01-01T00:00:00"
+
+
+class Minding:
+    """One controller."""
+
+    def __init__(self, pool: asyncpg.Pool, node: str, pbx: PbxMemory) -> None:
+        self.seen = SeenBy(pbx)
+        objects = cast("AriObjects", self.seen)
+        watch = TrunkWatch(None, objects, PbxLog(None))
+        parts = Pbx(node, cast("AriHttp", self.seen), TrunkPusher(objects), watch)
+        self._minder = TrunkMinder(pool, parts, lambda secret, _bound_to: secret)
+        self._task = asyncio.create_task(self._minder.run())
+
+    async def die(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+
+async def until(what: str, true: Callable[[], Awaitable[bool]]) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + WITHIN_S
+    while not await true():
+        assert loop.time() < deadline, what
+        await asyncio.sleep(0.02)
+
+
+async def test_one_controller_of_a_node_minds_its_trunks_until_another_one_has_to(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunk_minder, "RETRY_S", 0.05)
+    async with pool.acquire() as connection:
+        owner = await create_organisation(connection, "Tenant")
+        values = {"name": "Carrier", "addresses": ["203.0.113.1"], "transport": "udp"}
+        trunk = await TRUNKS.create(connection, owner, values)
+    pbx, elsewhere = PbxMemory(), PbxMemory()
+    two = [Minding(pool, "here", pbx) for _ in range(2)]
+    other = Minding(pool, "there", elsewhere)
+
+    def match() -> list[str]:
+        fields = pbx.things.get(("identify", f"trunk-{trunk.id}"), [])
+        return [value for key, value in fields if key == "match"]
+
+    async def nodes() -> bool:
+        rows = await pool.fetch("SELECT node FROM trunk_states WHERE seen_at IS NOT NULL")
+        return {row["node"] for row in rows} == {"here", "there"}
+
+    async def is_moved(to: str) -> bool:
+        return match() == [to]
+
+    async def move(to: str) -> None:
+        async with pool.acquire() as connection:
+            await TRUNKS.update(connection, owner, trunk.id, {"addresses": [to]})
+        await until(f"the trunk is at {to}", lambda: is_moved(f"{to}/32"))
+
+    try:
+        await until("a controller of each node minds the trunk", nodes)
+        assert other.seen.done == ["put aor", "put endpoint", "put identify"]
+        await move("203.0.113.2")
+        assert [one.seen.done for one in two].count([]) == 1, "one works, and the other one waits"
+        busy, idle = sorted(two, key=lambda one: not one.seen.done)
+        done = list(busy.seen.done)
+
+        await busy.die()
+        await move("203.0.113.3")
+        assert busy.seen.done == done
+        assert idle.seen.done == [
+            f"{verb} {kind}" for kind in ("aor", "identify") for verb in ("delete", "put")
+        ]
+    finally:
+        for one in (*two, other):
+            await one.die()
