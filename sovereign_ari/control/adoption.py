@@ -65,6 +65,9 @@ class Adopter:
         except SovereignError as error:
             log.warning("could not adopt a call: %s: %s", error.code, error)
             await self._send(channel, LATER_EXTENSION)
+        except Exception:  # one call must not end the others
+            log.exception("could not adopt a call")
+            await self._send(channel, UNKNOWN_EXTENSION)
         finally:
             self._taking.discard(channel)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -82,8 +83,13 @@ async def test_whom_it_may_not_take_yet_waits_on(it: World, why: NotAdopted | Ex
     it.pbx.forget_everything()
 
 
-async def test_a_caller_whose_call_is_over_hears_a_goodbye(it: World) -> None:
-    it.adoptions = [NotAdopted.NEVER]
+@pytest.mark.parametrize(
+    "why", [NotAdopted.NEVER, RuntimeError("odd"), replace(found(), codec="of another release")]
+)
+async def test_a_caller_whose_call_is_over_or_cannot_go_on_hears_a_goodbye(
+    it: World, why: NotAdopted | FoundCall | Exception
+) -> None:
+    it.adoptions = [why]
     await left_behind(it)
     await until(lambda: it.pbx.sent_away == ["c"])
     assert it.controller.calls == []
