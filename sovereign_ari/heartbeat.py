@@ -21,11 +21,18 @@ _log = logging.getLogger(__name__)
 
 
 async def beat(
-    pool: asyncpg.Pool, ari: AriHttp, app: str, live_calls: Callable[[], list[CallId]]
+    pool: asyncpg.Pool, ari: AriHttp, app: str, node: str, live_calls: Callable[[], list[CallId]]
 ) -> None:
     """Say every two seconds that this controller lives, and close what its last life left.
 
     Whatever the database says to it, no call may end for it.
+
+    Args:
+        pool: Of the database.
+        ari: The PBX, which may have ended calls alone.
+        app: Name of the controller.
+        node: The machine that it serves, with its PBX.
+        live_calls: Which calls it has now.
     """
     left: set[str] | None = None
     while True:
@@ -37,7 +44,7 @@ async def beat(
                     left -= live
                 if left := left.difference(live_calls()):
                     left = await close_left_over(connection, ari, left)
-                await controllers.beat(connection, app, node="local", capacity=100)
+                await controllers.beat(connection, app, node=node, capacity=100)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("heartbeat: %s: %s", type(error).__name__, error)
         await asyncio.sleep(HEARTBEAT_S)

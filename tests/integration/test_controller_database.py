@@ -51,7 +51,7 @@ async def leave(connection: asyncpg.Connection, *calls: CallId) -> None:
 
 async def beat_once(pool: asyncpg.Pool, address: AriAddress) -> None:
     async with AriHttp(address) as ari:
-        beating = asyncio.create_task(beat(pool, ari, "mine", lambda: [LIVE]))
+        beating = asyncio.create_task(beat(pool, ari, "mine", "node-7", lambda: [LIVE]))
         try:
             async with asyncio.timeout(5):
                 while not await pool.fetchval("SELECT count(*) FROM controllers"):  # noqa: ASYNC110
@@ -68,7 +68,7 @@ async def test_a_database_that_takes_no_writes_now_is_waited_for(read_only: asyn
 
 async def test_a_heartbeat_that_is_refused_ends_no_call(read_only: asyncpg.Pool) -> None:
     async with fake_ari() as pbx, AriHttp(pbx.address) as ari:
-        beating = asyncio.create_task(beat(read_only, ari, "mine", list))
+        beating = asyncio.create_task(beat(read_only, ari, "mine", "node-7", list))
         done, _ = await asyncio.wait({beating}, timeout=0.5)
         assert not done
         beating.cancel()
@@ -85,6 +85,7 @@ async def test_the_first_heartbeat_closes_what_a_former_life_left_and_no_live_ca
         await beat_once(pool, pbx.address)
     rows = await pool.fetch("SELECT id FROM calls WHERE ended_at IS NULL")
     assert [row["id"] for row in rows] == [LIVE]
+    assert await pool.fetchval("SELECT node FROM controllers WHERE name = 'mine'") == "node-7"
 
 
 async def test_a_call_that_the_pbx_ended_meanwhile_is_closed_as_it_ended_it(
