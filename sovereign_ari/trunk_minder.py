@@ -116,10 +116,11 @@ class TrunkMinder:
         self._wake.clear()
         try:
             await self._agree(connection)
-            await self._look(connection)
         except SovereignError as error:
             _log.warning("trunks: %s", error)
             self._started_at = None
+        else:
+            await self._look(connection)
         try:
             async with asyncio.timeout(LOOK_EVERY_S):
                 await self._wake.wait()
@@ -149,7 +150,11 @@ class TrunkMinder:
 
     async def _look(self, connection: asyncpg.Connection) -> None:
         """Write how the trunks fare: what has changed at once, now and then all."""
-        states = await self._pbx.watch.look(self._trunks, time.monotonic())
+        try:
+            states = await self._pbx.watch.look(self._trunks, time.monotonic())
+        except SovereignError as error:  # what the PBX holds is none the worse for that
+            _log.warning("trunks: how they fare is not known: %s", error)
+            return
         self._follow(states)
         everything = self._is_due("write", WRITE_EVERY_S)
         news = {

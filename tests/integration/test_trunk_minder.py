@@ -12,9 +12,11 @@ import pytest
 from db.organisations import create_organisation
 from db.sip_trunks import TRUNKS
 from sovereign_ari import trunk_minder
+from sovereign_ari.errors import AsteriskRefused
 from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
 from sovereign_ari.telephony.trunks import TrunkPusher
 from sovereign_ari.trunk_minder import Pbx, TrunkMinder
+from sovereign_ari.wire.ami import Ami
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.ari_objects import AriObjects
 from tests.support.pbx_memory import PbxMemory
@@ -28,6 +30,11 @@ class SeenBy(PbxMemory):
     def __init__(self, pbx: PbxMemory) -> None:
         super().__init__()
         self.things, self.variables = pbx.things, pbx.variables
+        self.reads = 0
+
+    async def read(self, kind: str, name: str) -> list[tuple[str, str]] | None:
+        self.reads += 1
+        return await super().read(kind, name)
 
     async def started_at(self) -> str:
         return "2026-01-01T00:00:00"
@@ -36,10 +43,12 @@ class SeenBy(PbxMemory):
 class Minding:
     """One controller."""
 
-    def __init__(self, pool: asyncpg.Pool, node: str, pbx: PbxMemory) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, node: str, pbx: PbxMemory, ami: Ami | None = None
+    ) -> None:
         self.seen = SeenBy(pbx)
         objects = cast("AriObjects", self.seen)
-        watch = TrunkWatch(None, objects, PbxLog(None))
+        watch = TrunkWatch(ami, objects, PbxLog(None))
         parts = Pbx(node, cast("AriHttp", self.seen), TrunkPusher(objects), watch)
         self._minder = TrunkMinder(pool, parts, lambda secret, _bound_to: secret)
         self._task = asyncio.create_task(self._minder.run())
@@ -47,6 +56,17 @@ class Minding:
     async def die(self) -> None:
         self._task.cancel()
         await asyncio.wait({self._task})
+
+
+class NotLetIn:
+    """A manager interface with another password."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def ask(self, action: str, **_: str) -> list[dict[str, str]]:
+        self.asked += 1
+        raise AsteriskRefused(403, f"manager: {action}: Authentication failed")
 
 
 async def until(what: str, true: Callable[[], Awaitable[bool]]) -> None:
@@ -102,3 +122,28 @@ async def test_one_controller_of_a_node_minds_its_trunks_until_another_one_has_t
     finally:
         for one in (*two, other):
             await one.die()
+
+
+async def test_trunks_work_and_are_read_once_when_nobody_tells_how_they_fare(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunk_minder, "LOOK_EVERY_S", 0.02)
+    async with pool.acquire() as connection:
+        owner = await create_organisation(connection, "Tenant")
+        values = {"name": "Carrier", "addresses": ["203.0.113.1"], "transport": "udp"}
+        await TRUNKS.create(connection, owner, values)
+    manager = NotLetIn()
+    minding = Minding(pool, "here", PbxMemory(), cast("Ami", manager))
+
+    async def asked(times: int) -> bool:
+        return manager.asked >= times
+
+    try:
+        await until("the PBX holds the trunk, and was verified", lambda: asked(3))
+        reads = minding.seen.reads
+        assert minding.seen.done == ["put aor", "put endpoint", "put identify"]
+        await until("the manager is asked again and again", lambda: asked(8))
+        assert minding.seen.reads == reads
+        assert len(minding.seen.done) == 3
+    finally:
+        await minding.die()
