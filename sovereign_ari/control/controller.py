@@ -13,6 +13,7 @@ from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.outbound_call import OutboundCall, refuse
 from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.referrals import decline
 from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
 from sovereign_ari.control.sweep import MEDIA_LOST, Sweep
 from sovereign_ari.domain.call import (
@@ -53,6 +54,7 @@ from sovereign_ari.wire.ari_messages import (
     ChannelHold,
     ChannelTalkingFinished,
     ChannelTalkingStarted,
+    ChannelTransfer,
     ChannelUnhold,
     StasisStart,
 )
@@ -98,7 +100,9 @@ class Controller:
 
     def post(self, event: AriEvent) -> None:
         """Route one event of Asterisk. Never waits."""
-        if not self._is_of_a_leg(event):
+        if isinstance(event, ChannelTransfer):
+            self._start(decline(self._services.ari, event), "decline")
+        elif not self._is_of_a_leg(event):
             self._route(event)
 
     def _route(self, event: AriEvent) -> None:

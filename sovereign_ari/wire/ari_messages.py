@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-
 _SOFTHANGUP_DEV = 1
 _SOFTHANGUP_SHUTDOWN = 4
 _SOFTHANGUP_EXPLICIT = 32
@@ -185,6 +184,29 @@ class ChannelUnhold(_Message):
     channel: Channel
 
 
+class Referrer(_Message):
+    """Whose REFER it was."""
+
+    source_channel: Channel
+
+
+class ChannelTransfer(_Message):
+    """A phone whose PJSIP_TRANSFER_HANDLING is `ari-only` asks for a transfer.
+
+    Attributes:
+        state: Empty for the REFER itself; else how far it is.
+    """
+
+    type: Literal["ChannelTransfer"]
+    referred_by: Referrer
+    state: str | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """The phone's."""
+        return self.referred_by.source_channel
+
+
 class ApplicationReplaced(_Message):
     """Another socket took our application over: this one is deaf from now on."""
 
@@ -205,6 +227,7 @@ AriEvent: TypeAlias = (
     | ChannelTalkingFinished
     | ChannelHold
     | ChannelUnhold
+    | ChannelTransfer
     | ApplicationReplaced
 )
 

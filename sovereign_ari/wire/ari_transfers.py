@@ -30,6 +30,12 @@ class TransferRequests:
             raise
         return str(answer["value"])
 
+    async def decline_referral(self, channel: str) -> None:
+        """Answer the REFER of a phone with a NOTIFY that says 603."""
+        await self._ask(
+            "POST", f"channels/{channel}/transfer_progress", {"states": "channel_declined"}
+        )
+
     async def stop_watching(self, channel: str) -> None:
         """Take no part in a channel any more: its events stop, and it is not listed as ours."""
         for _ in range(_MOST_SUBSCRIPTIONS):

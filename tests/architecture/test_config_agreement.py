@@ -61,7 +61,8 @@ def test_the_controller_sends_calls_to_a_place_that_the_dialplan_has() -> None:
 def test_calls_are_transferred_by_contexts_that_the_dialplan_has() -> None:
     joins = section(config("extensions.conf"), dialplan.TRANSFER_CONTEXT)
     assert f"exten => {dialplan.WAIT_EXTENSION},1," in joins
-    assert f"exten => {dialplan.JOIN_EXTENSION},1,Bridge(${{{dialplan.VARIABLE_PEER}}},x)" in joins
+    assert f"exten => {dialplan.JOIN_EXTENSION},1," in joins
+    assert f" same => n(join),Bridge(${{{dialplan.VARIABLE_PEER}}},x)" in joins
     refers = section(config("extensions.conf"), dialplan.REFER_CONTEXT)
     assert f"exten => {dialplan.REFER_EXTENSION},1," in refers
     assert f"Transfer(${{{dialplan.VARIABLE_REFER_TO}}})" in refers
@@ -71,6 +72,16 @@ def test_calls_are_transferred_by_contexts_that_the_dialplan_has() -> None:
     outwards = f"[{OUTWARDS}](ours)\ncontext = from-trunk\nidentify_by = ip\n"
     assert outwards in config("pjsip.conf")
     assert "\nallow_transfer = no" in config("pjsip.conf")
+
+
+def test_a_phone_sends_others_only_to_what_it_may_dial_itself() -> None:
+    assert "\nset_var = TRANSFER_CONTEXT=sovereign-referred\n" in config("pjsip.conf")
+    assert config("pjsip.conf").count("allow_transfer = yes") == 1
+    referred = section(config("extensions.conf"), "sovereign-referred")
+    assert set(re.findall(r"Goto\(([a-z-]+),", referred)) == {"from-local"}
+    assert not re.search(
+        r"Dial|PJSIP|Local/", referred + section(config("extensions.conf"), "from-local")
+    )
 
 
 def test_who_brings_his_own_asterisk_is_told_of_all_that_it_must_have() -> None:

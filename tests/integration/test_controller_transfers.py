@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sovereign_ari.control import sweep
-from sovereign_ari.domain.control import CommandOutcome, Transfer
+from sovereign_ari.domain.control import CommandOutcome, Say, Transfer
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import CallNote, CallStatus, EndReason, TurnRecord
 from sovereign_ari.domain.transfer import Unreachable
@@ -197,3 +197,20 @@ async def test_nobody_is_dialled_without_a_place_and_the_assistant_says_why(it: 
     assert not it.pbx.dialled
     await it.pbx.hang_up("c")
     await it.all_ended()
+
+
+async def test_a_phone_that_asks_for_a_transfer_while_it_talks_to_us_is_declined_once(
+    it: World,
+) -> None:
+    call = await a_call(it)
+    asked = {"type": "ChannelTransfer", "referred_by": {"source_channel": it.pbx.channel("c")}}
+    await it.pbx.push(asked)
+    declined = "POST channels/c/transfer_progress"
+    await until(lambda: declined in it.pbx.requests)
+    await it.pbx.push(asked | {"state": "channel_declined"})
+    assert it.controller.control(call, Say("Still here.", False)) is CommandOutcome.DONE
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Still here.")
+    assert it.pbx.requests.count(declined) == 1
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == ENDED

@@ -1,0 +1,64 @@
+"""A telephone of our own that asks the PBX, by REFER, to send the other side elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_transfers import hear_each_other, model, transferring
+from tests.support.reception import Reception, hear_tones, say_tones
+from tests.support.sip_call import Call
+from tests.support.sip_caller import SipCaller
+from tests.support.sip_human import Human
+
+
+def notified(call: Call) -> list[str]:
+    return [one.body.decode() for one in call.requests if one.method == "NOTIFY"]
+
+
+async def told(call: Call, outcome: str) -> None:
+    """Wait until a NOTIFY says what became of a REFER."""
+    async with asyncio.timeout(5):
+        while not any(outcome in said for said in notified(call)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def password(reception: Reception) -> str:
+    return Path(reception.platform.ready["softphone_password_file"]).read_text().strip()
+
+
+async def test_a_phone_sends_whom_it_was_joined_with_to_another_number_of_ours_only(
+    reception: Reception, password: str
+) -> None:
+    other = await reception.number(first_message="Second desk")
+    async with (
+        await Human.open("127.0.0.1") as human,
+        SipCaller(reception.platform.sip, user="softphone", password=password) as phone,
+    ):
+        number = await reception.number(
+            llm_config=model({"type": "sip", "number": human.uri, "description": "Desk"})
+        )
+        reception.vendor.reply = transferring
+        async with phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            assert await call.refer(f"sip:{other}@{reception.platform.sip[0]}") == 202
+            await told(call, "603")
+            spoken_s = await say_tones(call, "ok")
+            await hear_tones(call, "You said: ok", spoken_s)
+            await say_tones(call, "put me through")
+            joined = await human.called()
+            assert (await reception.record(number))["status"] == "transferred"
+            await hear_each_other(call, joined, "here")
+            assert await call.refer("sip:somebody@example.com") == 202
+            await told(call, "404")
+            await hear_each_other(call, joined, "still")
+            assert await call.refer(f"sip:{other}@{reception.platform.sip[0]}") == 202
+            await told(call, "200")
+            await hear_tones(joined, "Second desk", joined.answered_at_s)  # type: ignore[arg-type]
+            await joined.hang_up()
+    record = await reception.record(other)
+    assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
