@@ -11,7 +11,8 @@ import asyncpg
 from db.pool import UNAVAILABLE
 
 FAULTS = (*UNAVAILABLE, asyncpg.PostgresError)
-"""What may become of a connection that is kept: whatever the server says, it is tried again."""
+"""What may become of a connection that is kept, or of work that must not end a controller with all
+its calls: whatever the server says, it is tried again."""
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Self
 import asyncpg
 
 from db import adoption
-from db.pool import UNAVAILABLE
+from db.listening import FAULTS
 from sovereign_ari.domain.adoption import FoundCall, NotAdopted
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.errors import DatabaseUnavailable
@@ -35,7 +35,7 @@ class PooledAdoptions:
         try:
             async with pool.acquire() as connection:
                 return cls(pool, app, await adoption.last_seen(connection, app))
-        except UNAVAILABLE:
+        except FAULTS:
             return cls(pool, app, None)
 
     async def adopt(self, call: CallId) -> FoundCall | NotAdopted:
@@ -46,7 +46,7 @@ class PooledAdoptions:
                     "SELECT controller FROM calls WHERE id = $1", call
                 )
                 found = await adoption.adopt(connection, call, self._app)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         if isinstance(found, FoundCall) and before == self._app:
             return replace(found, last_seen_at=self._died_at)
@@ -57,5 +57,5 @@ class PooledAdoptions:
         try:
             async with self._pool.acquire() as connection:
                 await adoption.close_transferred(connection, call)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import asyncpg
 
-from db.pool import UNAVAILABLE
+from db.listening import FAULTS
 from db.transfers import find_line, is_anothers_trunk
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.transfer import TransferLine, strange_host
@@ -40,7 +40,7 @@ class PooledTransferLines:
                 )
             host = strange_host(destination, line)
             reached = host is None or await self._may_reach(host, route.organisation_id)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         return replace(line, may_reach=lambda _: reached)
 

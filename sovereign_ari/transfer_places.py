@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from db.listening import FAULTS
 from db.outbound_legs import drop_leg, keep_legs, take_leg
-from db.pool import UNAVAILABLE
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.transfer import Unreachable
 from sovereign_ari.errors import DatabaseUnavailable, Impossible, RateLimited
@@ -32,7 +32,7 @@ class PooledTransferPlaces:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 await take_leg(connection, organisation_id, call, self._app)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         except (Impossible, RateLimited) as refusal:
             raise Unreachable(str(refusal)) from refusal
@@ -42,7 +42,7 @@ class PooledTransferPlaces:
         try:
             async with self._pool.acquire() as connection:
                 await drop_leg(connection, call)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def keep(self, calls: Collection[CallId]) -> None:
@@ -50,7 +50,7 @@ class PooledTransferPlaces:
         try:
             async with self._pool.acquire() as connection:
                 await keep_legs(connection, self._app, calls)
-        except UNAVAILABLE as error:
+        except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
 

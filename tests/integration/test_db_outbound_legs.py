@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import asyncpg
 import pytest
 
 from db.outbound import LEG_LEASE, permission_of, take_place_to_call
 from db.outbound_legs import SEEN_BEFORE
+from sovereign_ari.adoptions import PooledAdoptions
+from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.transfer import Unreachable
-from sovereign_ari.errors import RateLimited
+from sovereign_ari.errors import DatabaseUnavailable, RateLimited
+from sovereign_ari.outgoing.policy import OutgoingPolicy
+from sovereign_ari.transfer_lines import PooledTransferLines
 from sovereign_ari.transfer_places import PooledTransferPlaces
 from tests.support.rows import a_call_id
 
@@ -94,3 +99,27 @@ async def test_legs_in_the_pbx_count_on_and_those_that_are_gone_do_not(
     await older(pool, LEG_LEASE)
     await places.keep([])
     assert await counted(pool) == set()
+
+
+class Refusing:
+    """A pool of a database that another release has changed."""
+
+    def acquire(self) -> asyncpg.Connection:
+        raise asyncpg.UndefinedTableError("there is no such table")
+
+
+async def test_whatever_the_database_says_to_a_controller_it_is_only_not_there() -> None:
+    pool = cast("asyncpg.Pool", Refusing())
+    places = PooledTransferPlaces(pool, "sovereign-1")
+    adoptions = await PooledAdoptions.open(pool, "sovereign-1")
+    lines = PooledTransferLines(pool, OutgoingPolicy().addresses)
+    for asked in (
+        places.keep([ONE]),
+        places.take("o", ONE),
+        places.give_back(ONE),
+        adoptions.transferred(ONE),
+        adoptions.adopt(ONE),
+        lines.find(Route("o", None, None), "1000"),
+    ):
+        with pytest.raises(DatabaseUnavailable):
+            await asked
