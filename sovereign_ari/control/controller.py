@@ -232,13 +232,7 @@ class Controller:
         dialled = dialled_number(dialled, services.country, bare="".join(rest[5:6]) == "1")
         number = caller_number(caller, presentation, services.country)
         invitation = Invitation(channel, dialled, codec, number, "".join(rest[4:5]))
-        try:
-            call = LiveCall(new_id, invitation, services)
-        except OSError as error:
-            log.error("no socket for a call: %s", error)  # noqa: TRY400  # says all there is
-            self._refuse(channel, CONGESTION)
-            return
-        self._begin(call, Entered())
+        self._begin(LiveCall(new_id, invitation, services), Entered())
 
     @property
     def room(self) -> int:
@@ -247,14 +241,10 @@ class Controller:
 
     def place(self, placed: PlacedCall) -> None:
         """Call somebody, or write down why not. Never waits."""
-        refusal = placed.refusal
-        if refusal is None:
-            try:
-                self._begin(OutboundCall(placed, self._services), Placed())
-            except OSError as error:
-                refusal = f"no socket for the call: {error}"
-        if refusal is not None:
-            refuse(placed, refusal, self._services)
+        if placed.refusal is None:
+            self._begin(OutboundCall(placed, self._services), Placed())
+        else:
+            refuse(placed, placed.refusal, self._services)
 
     def _begin(self, call: LiveCall, event: CallEvent) -> None:
         self._calls[call.id] = self._by_channel[call.channel] = call

@@ -408,25 +408,6 @@ async def test_a_fault_while_time_passes_ends_that_call_only(it: World) -> None:
     await it.all_ended()
 
 
-async def test_without_descriptors_a_call_is_refused_and_events_still_come(
-    it: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await it.pbx.call("c")
-    await it.greeted()
-
-    def none_left(*_: Any, **__: Any) -> None:
-        raise OSError(24, "Too many open files")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("sovereign_ari.control.live_call.MediaLeg", none_left)
-        await it.pbx.call("d")
-        it.refused = 1
-        await until(lambda: "d" not in it.pbx.channels)
-    assert it.pbx.connects == 1
-    await it.pbx.hang_up("c")
-    await it.all_ended()
-
-
 # Draining.
 
 
