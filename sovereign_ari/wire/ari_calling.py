@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sovereign_ari.errors import AsteriskRefused
 from sovereign_ari.media.pcm import BY_CODEC, AudioFormat
+from sovereign_ari.wire.ari_requests import AriRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,8 @@ class Outgoing:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-class CallingRequests:
+class CallingRequests(AriRequests):
     """The part of `AriHttp` that calls."""
-
-    _app: str
 
     async def create_channel(self, outgoing: Outgoing) -> None:
         """Make a channel in our application. Nothing leaves the PBX yet."""
@@ -66,13 +63,3 @@ class CallingRequests:
             ring_s: After so many seconds without an answer it is hung up.
         """
         await self._ask("POST", f"channels/{channel}/dial", {"timeout": str(ring_s)})
-
-    @abstractmethod
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Make one request."""

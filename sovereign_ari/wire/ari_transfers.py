@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any
-
 from sovereign_ari.errors import AsteriskRefused
+from sovereign_ari.wire.ari_requests import AriRequests
 
 _MOST_SUBSCRIPTIONS = 4  # that we may have on one channel: it was made, dialled, watched, joined
 
 
-class TransferRequests:
+class TransferRequests(AriRequests):
     """The part of `AriHttp` that hands over."""
-
-    _app: str
 
     async def channel_name(self, channel: str) -> str:
         """Say how Asterisk calls a channel, e.g. `PJSIP/trunk-...-1-0000002a`."""
@@ -51,13 +46,3 @@ class TransferRequests:
                 raise
             if channel not in left.get("channel_ids", ()):
                 return
-
-    @abstractmethod
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Make one request."""
