@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sovereign_ari.errors import AsteriskRefused
+from collections.abc import Mapping
+
+from sovereign_ari.errors import AsteriskRefused, AsteriskUnknown
 from sovereign_ari.wire.ari_requests import AriRequests
 
 _MOST_SUBSCRIPTIONS = 4  # that we may have on one channel: it was made, dialled, watched, joined
@@ -13,7 +15,7 @@ class TransferRequests(AriRequests):
 
     async def channel_name(self, channel: str) -> str:
         """Say how Asterisk calls a channel, e.g. `PJSIP/trunk-...-1-0000002a`."""
-        return str((await self._ask("GET", f"channels/{channel}"))["name"])
+        return _field(await self._ask("GET", f"channels/{channel}"), "name")
 
     async def channel_variable(self, channel: str, name: str) -> str:
         """Read a variable of a channel; empty when it has none."""
@@ -23,7 +25,7 @@ class TransferRequests(AriRequests):
             if refused.status == 404:
                 return ""
             raise
-        return str(answer["value"])
+        return _field(answer, "value")
 
     async def decline_referral(self, channel: str) -> None:
         """Answer the REFER of a phone with a NOTIFY that says 603."""
@@ -44,5 +46,11 @@ class TransferRequests(AriRequests):
                 if refused.status in (404, 409, 422):  # there is no such subscription
                     return
                 raise
-            if channel not in left.get("channel_ids", ()):
+            if not isinstance(left, Mapping) or channel not in left.get("channel_ids", ()):
                 return
+
+
+def _field(answer: object, name: str) -> str:
+    if not isinstance(answer, Mapping) or name not in answer:
+        raise AsteriskUnknown(f"an answer without {name}")
+    return str(answer[name])

@@ -72,6 +72,21 @@ async def test_an_asterisk_that_is_not_there_is_unavailable() -> None:
             await http.channels()
 
 
+@pytest.mark.parametrize("answer", [None, [], {"nothing": 1}])
+async def test_an_answer_without_what_was_asked_for_is_unknown(
+    ari: FakeAri, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    async def answered(*_: object) -> object:
+        return answer
+
+    async with AriHttp(ari.address) as http:
+        monkeypatch.setattr(http, "_ask", answered)
+        for asked in (http.channel_name("c"), http.channel_variable("c", "X"), http.started_at()):
+            with pytest.raises(AsteriskUnknown):
+                await asked
+        await http.stop_watching("c")
+
+
 async def test_a_wrong_password_is_refused(ari: FakeAri) -> None:
     address = AriAddress(ari.url, "user", "wrong", "sovereign")
     async with AriHttp(address) as http:
