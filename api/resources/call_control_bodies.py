@@ -121,7 +121,8 @@ class Transfer(Body):
         "type": "transfer",
         "destination": "+31201234567",
         "message": "I am putting you through.",
-        "mode": "blind",
+        "mode": "warm",
+        "hold": "music",
         "timeout_seconds": 20,
         "caller_id": "+31207654321",
     }
@@ -130,13 +131,23 @@ class Transfer(Body):
     destination: TransferDestination
     message: Words | None = Field(default=None, description="Said before the transfer.")
     mode: Literal["blind", "refer", "warm"] = "blind"
+    hold: Literal["music", "assistant"] = Field(
+        default="music",
+        description="What the caller has until somebody takes the call: music (a ringing tone when"
+        " `blind`), or the assistant, who goes on talking with him. No matter when `refer`.",
+    )
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
     caller_id: E164 | None = None
 
     def command(self) -> control.ControlCommand:
         """As the controller takes it."""
         return control.Transfer(
-            self.destination, self.message, self.mode, float(self.timeout_seconds), self.caller_id
+            self.destination,
+            self.message,
+            self.mode,
+            float(self.timeout_seconds),
+            self.caller_id,
+            self.hold,
         )
 
 

@@ -112,6 +112,7 @@ class Destination(Body):
         "description": "The baker, for large orders",
         "message": "I will put you through.",
         "mode": "warm",
+        "hold": "assistant",
         "timeout_seconds": 20,
     }
 
@@ -120,6 +121,11 @@ class Destination(Body):
     description: Text
     message: Text | None = None
     mode: Literal["blind", "refer", "warm"] = "blind"
+    hold: Literal["music", "assistant"] = Field(
+        default="music",
+        description="What the caller has until somebody takes the call: music (a ringing tone when"
+        " `blind`), or the assistant, who goes on talking with him. No matter when `refer`.",
+    )
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
     caller_id: E164 | None = None
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Coroutine, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
 from sovereign_ari.control.consult import Consult
 from sovereign_ari.control.line import CallersLine
 from sovereign_ari.control.ports import CallServices, Note
-from sovereign_ari.conversation.briefing import summarise
+from sovereign_ari.conversation.briefing import putting_through, summarise
 from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.terms import Destination, TransferOutcome
 from sovereign_ari.domain import transfer
@@ -39,7 +39,9 @@ SUMMARY_HEADER = "X-Call-Summary"
 HOPS = f"__{VARIABLE_HOPS}"  # the underscores hand it on to the call that this one makes
 SAID_WITHIN_S = 15.0
 CUT_AFTER_S = 3.0  # of words of ours when somebody has answered and waits
+ANNOUNCED_WITHIN_S = 6.0
 LOOK_S = 0.04
+UNDER_WAY = "the caller is being put through already"
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +108,11 @@ class CallTransfers:
 
     async def transfer(self, destination: Destination) -> TransferOutcome:
         """See `Transfers`: once the caller has heard what was said before it."""
+        if destination.is_background:
+            if self._is_ordered or self._under_way:
+                return TransferOutcome(False, UNDER_WAY)
+            self._begin(self._obey(destination, first_said=True))
+            return TransferOutcome(False, pending=True)
         await self._said(SAID_WITHIN_S)
         return await self._try(destination)
 
@@ -122,13 +129,20 @@ class CallTransfers:
             command.mode,
             command.timeout_s,
             command.caller_id,
+            command.hold,
         )
-        if self._ordered is not None and not self._ordered.done():
+        if self._is_ordered:
             self._side.note(KIND, {"step": "failed", "why": "another one is under way"})
             return True
-        work = self._obey(wanted, first_said=command.message is not None)
-        self._ordered = asyncio.create_task(work, name=f"transfer {self._side.call}")
+        self._begin(self._obey(wanted, first_said=command.message is not None))
         return True
+
+    @property
+    def _is_ordered(self) -> bool:
+        return self._ordered is not None and not self._ordered.done()
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        self._ordered = asyncio.create_task(work, name=f"transfer {self._side.call}")
 
     def came_back(self, told: list[str]) -> bool:
         """Note that the dialplan gave the caller back; False if nobody waits for him."""
@@ -153,7 +167,7 @@ class CallTransfers:
 
     async def _obey(self, destination: Destination, *, first_said: bool) -> None:
         """Carry out an order, and have the assistant speak about it when it fails."""
-        if first_said:
+        if first_said and not destination.is_background:
             await self._said(SAID_WITHIN_S)
         outcome = await self._try(destination)
         if not outcome.transferred and self.dialogue is not None:
@@ -169,9 +183,10 @@ class CallTransfers:
 
     async def _try(self, destination: Destination) -> TransferOutcome:
         if self._under_way:
-            return TransferOutcome(False, "the caller is being put through already")
+            return TransferOutcome(False, UNDER_WAY)
         assert self.dialogue is not None
-        self._under_way = self.dialogue.occupied = True
+        self._under_way = True
+        self.dialogue.occupied = not destination.is_background
         facts = {"mode": destination.mode, "destination": destination.number}
         self._side.note(KIND, {"step": "begun", **facts})
         try:
@@ -204,7 +219,8 @@ class CallTransfers:
         if not line.is_ours:
             await self._services.transfer_places.take(side.route.organisation_id, side.call)
         warm = destination.mode == "warm"
-        side.leg.wait_with(Waiting(Sound.MUSIC if warm else Sound.RINGBACK, side.leg.audio))
+        if not destination.is_background:
+            side.leg.wait_with(Waiting(Sound.MUSIC if warm else Sound.RINGBACK, side.leg.audio))
         told = self._services.transfer_headers if not line.is_ours else frozenset()
         summary = await self._summary() if warm or "summary" in told else ""
         dialled = Dialled(
@@ -215,7 +231,8 @@ class CallTransfers:
             self._headers(told, summary) | ({HOPS: str(hops + 1)} if line.is_ours else {}),
             side.wire if line.is_ours else None,
         )
-        return await self._connect(dialled, summary if warm else None)
+        talking = destination.is_background
+        return await self._connect(dialled, summary if warm else None, talking=talking)
 
     async def _summary(self) -> str:
         """What the conversation was about so far, for whoever takes over."""
@@ -234,8 +251,13 @@ class CallTransfers:
             if kind in told and value
         }
 
-    async def _connect(self, dialled: Dialled, briefing: str | None) -> TransferOutcome:
-        """Call somebody, ask him first if there is a briefing, and join him with the caller."""
+    async def _connect(
+        self, dialled: Dialled, briefing: str | None, *, talking: bool
+    ) -> TransferOutcome:
+        """Call somebody, ask him first if there is a briefing, and join him with the caller.
+
+        A caller who talks to the assistant meanwhile is told before.
+        """
         side, services = self._side, self._services
         dialler = Dialler(services.ari, side.legs, side.note, services.clock)
         result = await dialler.dial(
@@ -251,12 +273,22 @@ class CallTransfers:
                 if why is not None:
                     return TransferOutcome(False, why)
                 side.note(KIND, {"step": "accepted"})
+            if talking:
+                await self._announce()
             await self._said(CUT_AFTER_S)
             side.leg.wait_with(None)
             return await self._join(result.leg)
         finally:
             if self._joined is None:
                 await result.leg.close()
+
+    async def _announce(self) -> None:
+        """Tell a caller who talks to the assistant that he is put through now."""
+        if self.dialogue is None or self._side.route.assistant is None:
+            return
+        self.dialogue.occupied = True
+        self.dialogue.control(Say(putting_through(self._side.route.assistant), False))
+        await self._said(ANNOUNCED_WITHIN_S)
 
     async def _join(self, leg: Leg) -> TransferOutcome:
         side = self._side

@@ -53,6 +53,22 @@ _QUESTIONS: Mapping[str, str] = {
     "pl": "Naciśnij 1 lub powiedz tak, aby przyjąć. Naciśnij 2 lub powiedz nie, aby odmówić.",
 }
 
+_PUTTING_THROUGH: Mapping[str, str] = {
+    "en": "I am putting you through now.",
+    "nl": "Ik verbind u nu door.",
+    "de": "Ich verbinde Sie jetzt.",
+    "fr": "Je vous mets en relation.",
+    "es": "Le paso ahora.",
+    "it": "La metto in comunicazione.",
+    "pt": "Vou passar a chamada.",
+    "pl": "Już łączę.",
+}
+
+
+def putting_through(assistant: Assistant) -> str:
+    """What a caller hears who talked to the assistant until somebody took his call."""
+    return in_language_of(assistant, _PUTTING_THROUGH)
+
 
 def briefed(assistant: Assistant, summary: str) -> Assistant:
     """Make the assistant that asks: the same voice, with one thing to say and nothing to do."""

@@ -92,6 +92,8 @@ class Destination:
         mode: How: `blind`, `refer` or `warm`.
         timeout_s: How long to let it ring.
         caller_id: The number to show there, None for the usual one.
+        hold: What the caller has until somebody takes the call: music, or a ringing tone, or the
+            assistant.
     """
 
     kind: Literal["number", "sip"]
@@ -99,6 +101,12 @@ class Destination:
     mode: Literal["blind", "refer", "warm"]
     timeout_s: float
     caller_id: str | None
+    hold: Literal["music", "assistant"] = "music"
+
+    @property
+    def is_background(self) -> bool:
+        """Whether the conversation goes on while somebody is called."""
+        return self.hold == "assistant" and self.mode != "refer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +116,22 @@ class TransferOutcome:
     Attributes:
         transferred: Whether the caller talks to somebody else now, or will without us.
         reason: Why not: a sentence for the model.
+        pending: Whether it goes on while the conversation does, which hears how it ended.
     """
 
     transferred: bool
     reason: str = ""
+    pending: bool = False
 
 
 class Transfers(Protocol):
     """Puts the caller of one call through to somebody else."""
 
     async def transfer(self, destination: Destination) -> TransferOutcome:
-        """Try it, to its end. Raises nothing; when it fails the caller is back with us."""
+        """Try it, to its end unless the conversation is to go on meanwhile.
+
+        Raises nothing; when it fails the caller is back with us.
+        """
 
 
 @dataclass(frozen=True, slots=True)

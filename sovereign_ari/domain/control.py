@@ -56,6 +56,7 @@ class Transfer:
         mode: How.
         timeout_s: How long to let it ring.
         caller_id: The number to show there, None for the usual one.
+        hold: What the caller has until somebody takes the call.
     """
 
     type: ClassVar[str] = "transfer"
@@ -64,6 +65,7 @@ class Transfer:
     mode: Literal["blind", "refer", "warm"] = "blind"
     timeout_s: float = 30.0
     caller_id: str | None = None
+    hold: Literal["music", "assistant"] = "music"
 
 
 DialogueCommand: TypeAlias = Say | InjectContext | EndCall

@@ -13,6 +13,9 @@ from sovereign_ari.tools.arguments import Arguments
 
 NAME = "transfer_call"
 DEFAULT_TIMEOUT_S = 30.0
+CALLING = (
+    "They are being called now, and the caller hears it when they take the call. Go on talking."
+)
 _DESCRIPTION = "Put the caller through to somebody else, when the caller wants that or needs it."
 
 
@@ -40,6 +43,8 @@ class TransferTool:
             outcome = await self.transfers.transfer(destination)
             if outcome.transferred:
                 return ToolAnswer({"success": True}, final=True)
+            if outcome.pending:
+                return ToolAnswer({"success": True, "status": CALLING})
             return failure(f"the transfer failed: {outcome.reason}")
 
         return Prepared(run, line, may_fill=False)
@@ -64,6 +69,7 @@ def read_transfer_tool(stored: Mapping[str, Any], name: str, transfers: Transfer
             mode=item.get("mode", "blind"),
             timeout_s=float(item.get("timeout_seconds", DEFAULT_TIMEOUT_S)),
             caller_id=item.get("caller_id"),
+            hold=item.get("hold", "music"),
         )
         chosen[word] = (destination, item.get("message"))
         described.append(f"{word}: {item.get('description') or 'no description'}")

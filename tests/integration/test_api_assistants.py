@@ -212,7 +212,8 @@ async def test_tools_of_every_documented_shape_are_kept(api: Api) -> None:
         {"type": "transfer_call", "destinations": [
             {"type": "number", "number": "+31201234567", "description": "The boss"},
             {"type": "number", "number": "+31201234568", "description": "d", "message": "m",
-             "mode": "warm", "timeout_seconds": 20, "caller_id": "+31201234569"},
+             "mode": "warm", "timeout_seconds": 20, "caller_id": "+31201234569",
+             "hold": "assistant"},
             {"type": "sip", "number": "sip:desk@pbx.example.org:5070;transport=tcp",
              "description": "The desk", "mode": "refer"}]},
         {**mcp_tool(await an_mcp_server(api)), "required": False},
@@ -344,6 +345,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
      "llm_config.tools[0].destinations[0].mode: "),
     (_tools(DESTINATION | {"destinations": [{**BOSS, "timeout_seconds": 0}]}),
      "llm_config.tools[0].destinations[0].timeout_seconds: "),
+    (_tools(DESTINATION | {"destinations": [{**BOSS, "hold": "silence"}]}),
+     "llm_config.tools[0].destinations[0].hold: "),
     (_tools(DESTINATION | {"destinations": [{**BOSS, "caller_id": "Bakery"}]}),
      "llm_config.tools[0].destinations[0].caller_id: "),
     (_tools({"type": "mcp", "mcp_server_id": MCP, "allowed_tools": []}),

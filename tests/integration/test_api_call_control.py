@@ -103,6 +103,7 @@ NEITHER = (
         ({"type": "end-call", "mesage": "x"}, ["mesage: unknown field; did you mean message?"]),
         ({"type": "transfer"}, ["destination: is required"]),
         (TRANSFER | {"message": ""}, ["message: is empty"]),
+        (TRANSFER | {"hold": "silence"}, ["hold: input should be 'music' or 'assistant'"]),
         *(
             ({"type": "transfer", "destination": destination}, [NEITHER])
             for destination in (
@@ -177,11 +178,12 @@ async def test_a_transfer_reaches_the_call(api: Api, it: Commanded, path: str) -
     }  # fmt: skip
     assert await api.ask("POST", path, body) == (200, SENT)
     body = body | {"mode": "warm", "timeout_seconds": 9, "caller_id": "+31207654321"}
+    body["hold"] = "assistant"
     assert await api.ask("POST", path, body) == (200, SENT)
     plain = Transfer("sip:desk@example.com", "One moment.")
     assert [command for _, command in it.told] == [
         plain,
-        replace(plain, mode="warm", timeout_s=9.0, caller_id="+31207654321"),
+        replace(plain, mode="warm", timeout_s=9.0, caller_id="+31207654321", hold="assistant"),
     ]
 
 

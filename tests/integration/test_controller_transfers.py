@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sovereign_ari.control import sweep
+from sovereign_ari.conversation.terms import Destination
 from sovereign_ari.domain.control import CommandOutcome, Say, Transfer
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import CallNote, CallStatus, EndReason, TurnRecord
@@ -211,6 +212,56 @@ async def test_a_phone_that_asks_for_a_transfer_while_it_talks_to_us_is_declined
     assert it.controller.control(call, Say("Still here.", False)) is CommandOutcome.DONE
     await until(lambda: it.of(TurnRecord)[-1].heard_text == "Still here.")
     assert it.pbx.requests.count(declined) == 1
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == ENDED
+
+
+async def test_a_caller_talks_on_with_the_assistant_until_somebody_answers(it: World) -> None:
+    callee(it, "Ringing")
+    call = await a_call(it)
+    it.controller.control(call, replace(DESK, hold="assistant"))
+    await until(lambda: "ringing" in steps(it))
+    it.stt.say("are you there?")
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Yes.")
+    await it.pbx.change(f"{call}-transfer", "Up")
+    await until(lambda: not it.controller.calls)
+    assert it.of(TurnRecord)[-1].heard_text == "I am putting you through now."
+    assert it.end == TRANSFERRED
+    assert steps(it) == ["begun", "ringing", "answered", "joined"]
+    for channel in ("c", f"{call}-transfer"):
+        await it.pbx.hang_up(channel)
+    it.pbx.bridges.clear()
+    await it.all_ended()
+
+
+async def test_a_caller_who_talks_meanwhile_hears_why_nobody_takes_his_call(it: World) -> None:
+    callee(it, "Ringing")
+    it.answers = lambda messages: "Busy." if ": busy (SIP 486" in messages[-1].content else "Yes."
+    call = await a_call(it)
+    it.controller.control(call, replace(DESK, hold="assistant"))
+    await until(lambda: "ringing" in steps(it))
+    await it.pbx.refuse_call(f"{call}-transfer", 17, 486)
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Busy.")
+    await it.pbx.hang_up("c")
+    await it.all_ended()
+    assert it.end == ENDED
+
+
+async def test_a_tool_lets_the_caller_talk_on_and_only_one_transfer_is_under_way(
+    it: World,
+) -> None:
+    callee(it, "Ringing")
+    await a_call(it)
+    (live,) = it.controller.calls
+    assert live.transfers is not None
+    desk = Destination("sip", DESK.destination, "blind", 30.0, None, "assistant")
+    assert (await live.transfers.transfer(desk)).pending
+    again = await live.transfers.transfer(desk)
+    assert (again.transferred, again.pending) == (False, False)
+    assert again.reason == "the caller is being put through already"
+    await until(lambda: "ringing" in steps(it))
+    assert len(it.pbx.dialled) == 1
     await it.pbx.hang_up("c")
     await it.all_ended()
     assert it.end == ENDED

@@ -294,6 +294,7 @@ def transfer() -> dict[str, Any]:
                 "number": "sip:desk@example.com",
                 "description": "The desk",
                 "mode": "warm",
+                "hold": "assistant",
                 "timeout_seconds": 20,
                 "caller_id": "+31207654321",
             },
@@ -332,10 +333,14 @@ async def test_a_transfer_is_handed_over_whole_and_is_the_last_word(rig: Rig) ->
     box = rig.box(transfer())
     assert (await use(box, going_to("sip:desk@example.com"))).final
     assert rig.transfers.asked == [
-        Destination("sip", "sip:desk@example.com", "warm", 20.0, "+31207654321")
+        Destination("sip", "sip:desk@example.com", "warm", 20.0, "+31207654321", "assistant")
     ]
     prepared = box.prepare(going_to("+31201234567"))
     assert isinstance(prepared, Prepared)
     assert (prepared.line, prepared.may_fill) == ("One moment.", False)
     rig.transfers.outcome = TransferOutcome(False, "nobody answered")
     assert (await prepared.run()).value == {"error": "the transfer failed: nobody answered"}
+    rig.transfers.outcome = TransferOutcome(False, pending=True)
+    pending = await prepared.run()
+    assert (pending.failed, pending.final, pending.value["success"]) == (False, False, True)
+    assert "Go on talking" in pending.value["status"]
