@@ -202,6 +202,29 @@ async def test_a_human_is_asked_first_while_the_caller_waits(reception: Receptio
     ]  # fmt: skip
 
 
+async def test_a_caller_talks_on_while_a_human_is_called_and_asked(reception: Reception) -> None:
+    async with await Human.open("127.0.0.1") as human:
+        human.answers_after_s = 1.0
+        desk = {"type": "sip", "number": human.uri, "description": "Desk", "mode": "warm"}
+        number = await reception.number(llm_config=model(desk | {"hold": "assistant"}))
+        reception.vendor.reply = lambda messages, tools: (
+            "Calling" if messages[-1]["role"] == "tool" else transferring(messages, tools)
+        )
+        async with reception.phone.call(number) as call:
+            await call.answered()
+            await hear_tones(call, "Hello", call.answered_at_s)
+            spoken_s = await say_tones(call, "put me through")
+            await hear_tones(call, "Calling", spoken_s)
+            other = await human.called()
+            await other.heard.wait_for_audio(other.answered_at_s, 5)
+            spoken_s = await say_tones(call, "ok")
+            await hear_tones(call, "You said: ok", spoken_s)
+            other.press("1")
+            await hear_tones(call, "I am putting you through now.", spoken_s)
+            assert (await reception.record(number))["status"] == "transferred"
+            await hear_each_other(call, other, "now")
+
+
 async def test_a_caller_is_put_through_to_another_number_of_ours(reception: Reception) -> None:
     other = await reception.number(first_message="Second desk")
     desk = {"type": "number", "number": other, "description": "The other one"}
