@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
 
+from tests.support.carrier import CARRIER_HOST, Certificate
+from tests.support.certificates import certificate_files
 from tests.support.fake_openai import FakeOpenAI, fake_openai
 from tests.support.fake_openai_chat import repeat_back
 from tests.support.fake_openai_realtime import decode_tones
@@ -40,13 +44,23 @@ async def vendor() -> AsyncIterator[FakeOpenAI]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def carriers_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """What a carrier shows over TLS, and the product believes."""
+    address = x509.IPAddress(ip_address(CARRIER_HOST))
+    return Certificate(*certificate_files(address, tmp_path_factory.mktemp("carrier")))
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def platform(vendor: FakeOpenAI) -> AsyncIterator[Platform]:
+async def platform(
+    vendor: FakeOpenAI, carriers_certificate: Certificate
+) -> AsyncIterator[Platform]:
     env = {
         "OPENAI_API_KEY": "a-key-of-the-tests",
         "OPENAI_BASE_URL": vendor.base_url,
         "SOVEREIGN_OUTGOING_ALLOW": "127.0.0.0/8",
         "SOVEREIGN_COUNTRY": "NL",
+        "SOVEREIGN_TLS_CA_FILE": str(carriers_certificate.cert),
     }
     async with running_platform(env) as platform:
         yield platform

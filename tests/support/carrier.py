@@ -10,6 +10,7 @@ import asyncio
 import shlex
 import shutil
 import tempfile
+import wave
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,12 +25,16 @@ from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.ports import SIP, free_port
 from sovereign_ari.bundle.processes import Child
 
+CARRIER_HOST = "127.0.0.2"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 _CLI_TIMEOUT_S = 10.0
 
 ANSWERS = "+31201000200"
 """Answers and says nothing."""
+
+LISTENS = "+31201000300"
+"""Answers, and keeps what it hears for two seconds."""
 
 _PJSIP = """
 [global]
@@ -101,6 +106,13 @@ match = {product_host}
 _EXTENSIONS = f"""
 [from-customer]
 exten => {ANSWERS},1,Answer()
+ same => n,Wait(600)
+exten => {LISTENS},1,Set(GLOBAL(VIA)=${{PJSIP_HEADER(read,Via)}})
+ same => n,MixMonitor(@FOLDER@/heard.wav)
+ same => n,Answer()
+ same => n,Set(GLOBAL(ENCRYPTED)=${{CHANNEL(rtp,secure)}})
+ same => n,Wait(2)
+ same => n,StopMixMonitor()
  same => n,Wait(600)
 [calling]
 exten => talk,1,Wait(600)
@@ -216,6 +228,24 @@ class Carrier:
         """End every call."""
         await self.console("channel request hangup all")
 
+    async def global_variable(self, name: str) -> str:
+        """Read a variable that its dialplan has set: `VIA` and `ENCRYPTED` of the last call."""
+        shown = await self.console("dialplan show globals")
+        lines = (line.strip().partition("=") for line in shown.splitlines())
+        return next((value for key, _, value in lines if key == name), "")
+
+    def heard(self) -> bytes:
+        """What `LISTENS` heard last, PCM16 at 8 kHz."""
+        try:
+            with wave.open(str(self._pbx.folders.etc / "heard.wav"), "rb") as file:
+                return file.readframes(file.getnframes())
+        except (FileNotFoundError, EOFError, wave.Error):
+            return b""  # it is being written
+
+    async def idle(self) -> bool:
+        """Whether there is no call at all."""
+        return not (await self.console("core show channels concise")).strip()
+
     async def talking(self) -> bool:
         """Whether a call is up."""
         return "!Up!" in await self.console("core show channels concise")
@@ -241,12 +271,12 @@ class Carrier:
             ),
         }  # fmt: skip
         (etc / "pjsip.conf").write_text(_PJSIP.format(**values))
-        (etc / "extensions.conf").write_text(_EXTENSIONS)
+        (etc / "extensions.conf").write_text(_EXTENSIONS.replace("@FOLDER@", str(etc)))
 
 
 @asynccontextmanager
 async def running_carrier(
-    product: tuple[str, int], host: str = "127.0.0.2", certificate: Certificate | None = None
+    product: tuple[str, int], host: str = CARRIER_HOST, certificate: Certificate | None = None
 ) -> AsyncIterator[Carrier]:
     """Run a carrier whose customer is the product at an address.
 
