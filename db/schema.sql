@@ -564,7 +564,7 @@ CREATE TABLE public.organisations (
     CONSTRAINT organisations_webhook_events_check CHECK ((webhook_events <@ ARRAY['assistant-request'::text, 'tool-calls'::text, 'status-update'::text, 'end-of-call-report'::text]))
 );
 
-CREATE TABLE public.outbound_legs (
+CREATE UNLOGGED TABLE public.outbound_legs (
     call_id text NOT NULL,
     organisation_id uuid NOT NULL,
     controller text NOT NULL,
