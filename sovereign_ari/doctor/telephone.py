@@ -59,9 +59,7 @@ class Telephone:
         )
         self._media_entered = asyncio.Event()
         self._pacer = pacer
-        self.leg = MediaLeg(
-            ULAW_8K, rtp, secrets.randbits(80), time.monotonic, self.hearing.hear
-        )
+        self.leg = MediaLeg(ULAW_8K, rtp, secrets.randbits(80), time.monotonic, self.hearing.hear)
 
     async def prepare(self) -> None:
         """Make our side: the media leg, in a bridge."""
