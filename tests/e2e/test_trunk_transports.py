@@ -1,12 +1,13 @@
-"""Trunks over TCP, and over TLS with encrypted audio."""
+"""Trunks over TCP and over TLS with encrypted audio, and callers who prove who they are."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from tests.e2e.test_trunks import state_of, until
-from tests.support.carrier import LISTENS, Carrier, Certificate, running_carrier
+from tests.support.carrier import LISTENS, Account, Carrier, Certificate, running_carrier
 from tests.support.platform import Json
 from tests.support.reception import Reception, said
 from tests.support.tone_code import decode
@@ -76,3 +77,33 @@ async def test_audio_over_tls_is_encrypted_and_calls_go_over_tcp(
         trunk = await a_trunk(reception, carrier, transport="tcp")
         via, encrypted = await is_heard(reception, carrier, number, trunk)
         assert (via.split()[0], encrypted) == ("SIP/2.0/TCP", "0")
+
+
+async def test_callers_with_the_password_are_answered_and_others_refused(
+    reception: Reception,
+) -> None:
+    api = reception.api
+    dialled = await reception.number()
+    numbers = (await api.get("/numbers"))["numbers"]
+    number: Json = next(one for one in numbers if one["phone_number"] == dialled)
+    async with running_carrier(reception.platform.sip) as carrier:
+        account = Account(username="callers-of-the-bakery")
+        await carrier.change(account)
+        trunk = await a_trunk(reception, carrier, inbound_auth=True)
+
+        async def is_there() -> bool:
+            return account.username in await reception.platform.asterisk_cli(
+                "pjsip show endpoints"
+            )
+
+        await until("the account is in the PBX", is_there)
+        async with carrier.calling(dialled):
+            await until("a caller with the password is answered", carrier.talking)
+            await state_of(api, trunk, lambda state: bool(state["calls"] == 1))
+        await reception.all_ended(dialled, 1)
+        await carrier.change(replace(account, password="wrong"))
+        async with carrier.calling(dialled):
+            await until("a caller with another one is refused", carrier.idle)
+        assert len(await reception.calls(dialled)) == 1
+        await state_of(api, trunk, lambda state: bool(state["calls"] == 0))
+        assert (await api.request("DELETE", f"/sip-trunks/{trunk}")).status == 200
