@@ -84,8 +84,6 @@ async def test_callers_with_the_password_are_answered_and_others_refused(
 ) -> None:
     api = reception.api
     dialled = await reception.number()
-    numbers = (await api.get("/numbers"))["numbers"]
-    number: Json = next(one for one in numbers if one["phone_number"] == dialled)
     async with running_carrier(reception.platform.sip) as carrier:
         account = Account(username="callers-of-the-bakery")
         await carrier.change(account)
