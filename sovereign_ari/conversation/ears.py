@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from sovereign_ari.conversation.chunks import ChunkQueue
 from sovereign_ari.conversation.mouth import Mouth
@@ -22,6 +23,10 @@ IDLE_CHUNK_FRAMES = 15
 IDLE_AFTER_FRAMES = 50
 """As many, and since when, while the caller says nothing: nobody waits for words then. The first
 frame of voice takes along what was collected."""
+
+MOST_COMING = 3
+"""Frames that may wait behind one that is being judged. A busy process gets a caller's frames in
+twos and threes; asked about at once, each would cost as much as those of all callers together."""
 
 _FLUSH = b""
 
@@ -56,6 +61,8 @@ class Ears:
         self._hearing = Hearing(wire, mouth.audio)
         self._stream = self._hearing.stream
         self._verdicts = verdicts()
+        self._coming: deque[tuple[bytes, Sequence[bytes | None], float]] = deque()
+        self._asking = False  # about the frame before those
         self._frame, self._frame_s = b"", 0.0
         self._mouth = mouth
         self._on_transcript = on_transcript
@@ -75,13 +82,32 @@ class Ears:
         An echo of ours is silence to the recogniser: its words are not the caller's. What is
         doubtful makes the recogniser be asked, which the listener has to count.
         """
-        self._verdicts.settle(self._stream)
-        must_ask = self._hearing.listen(frame, self._mouth.take_sent())
-        self._frame, self._frame_s = frame if self._passes_on else self._hearing.pcm, now_s
-        if must_ask:
-            self._verdicts.ask(self._stream, self._conclude)
-        else:
-            self._conclude()
+        self._coming.append((frame, self._mouth.take_sent(), now_s))
+        if not self._asking:
+            self._go_on()
+        elif len(self._coming) > MOST_COMING:
+            self._settle()
+
+    def _go_on(self) -> None:
+        """Judge what has come, up to the first frame that has to wait for the network."""
+        while self._coming and not self._asking:
+            frame, sent, now_s = self._coming.popleft()
+            self._asking = self._hearing.listen(frame, sent)
+            self._frame, self._frame_s = frame if self._passes_on else self._hearing.pcm, now_s
+            if self._asking:
+                self._verdicts.ask(self._stream, self._on_verdict)
+            else:
+                self._conclude()
+
+    def _on_verdict(self) -> None:
+        self._asking = False
+        self._conclude()
+        self._go_on()
+
+    def _settle(self) -> None:
+        """Judge all that has come now: what follows must stand behind it."""
+        while self._asking:
+            self._verdicts.settle(self._stream)
 
     def _conclude(self) -> None:
         heard = self._hearing.verdict()
@@ -96,7 +122,7 @@ class Ears:
 
     def flush(self) -> None:
         """Ask the recogniser for what was said so far, behind the audio already queued."""
-        self._verdicts.settle(self._stream)
+        self._settle()
         self._hand_over()
         self._chunks.put(_FLUSH)
 
@@ -136,5 +162,5 @@ class Ears:
 
     async def _read(self, stream: SpeechStream) -> None:
         async for transcript in stream:
-            self._verdicts.settle(self._stream)
+            self._settle()
             self._on_transcript(transcript)

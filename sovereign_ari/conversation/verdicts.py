@@ -18,7 +18,7 @@ BEAT_S = 0.008
 """The longest wait: what it adds to the caller's interruption of the agent."""
 
 _FEW = 3  # chunks, which cost as much as one
-_CROWDED_S = 2 * BEAT_S
+_CROWDED_S = 0.05
 
 
 class Verdicts:
