@@ -182,6 +182,7 @@ class Dialogue:
             outbound: Whether we placed the call.
         """
         self._over = asyncio.get_running_loop().create_future()
+        self._turns.begin(placed=outbound)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tools.group = self._agent.group = self._tasks

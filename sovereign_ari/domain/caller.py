@@ -29,6 +29,7 @@ class CallerSpeech:
 
     Attributes:
         in_speech: Whether the detector heard voice.
+        began_s: When that began, or the last one did.
         voiced_s: For how long.
         last_voiced_s: When the last loud frame ended.
         words_at_s: When the latest words came that the detector did not hear, None without any.
@@ -55,7 +56,7 @@ class CallerSpeech:
         self._unheard_flushes = 0
         self._murmured = False
         self._asked_s: float | None = None
-        self._began_s = now_s
+        self.began_s = now_s
         self._ignoring = False
         self._quiet_frames = 0
 
@@ -101,7 +102,7 @@ class CallerSpeech:
         elif voiced and (self.in_speech or self._run >= ONSET_FRAMES):
             if not self.in_speech:
                 self.in_speech = True
-                self._began_s = now_s
+                self.began_s = now_s
                 self.voiced_s = (self._run - 1) * FRAME_S
             self.voiced_s += FRAME_S
             self.unread_s += FRAME_S
@@ -153,7 +154,7 @@ class CallerSpeech:
         """Whether voice goes on and on without a word that is new."""
         if self.flushes_out or not self._goes_on(now_s):
             return False
-        latest_s = max(self._began_s, self.changed_s, self._asked_s or 0.0)
+        latest_s = max(self.began_s, self.changed_s, self._asked_s or 0.0)
         return now_s - latest_s + SLACK_S >= NOISE_S
 
     def is_noise(self, now_s: float) -> bool:
@@ -161,7 +162,7 @@ class CallerSpeech:
         if not self.in_speech or self._asked_s is None or not self._goes_on(now_s):
             return False
         asked_s = self._asked_s
-        if asked_s - max(self._began_s, self.changed_s) + SLACK_S < NOISE_S:
+        if asked_s - max(self.began_s, self.changed_s) + SLACK_S < NOISE_S:
             return False
         return self.flushes_out == 0 or now_s - asked_s >= UNANSWERED_S
 

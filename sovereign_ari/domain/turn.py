@@ -25,6 +25,8 @@ A backchannel leaves no turn, but where it meets the agent's last words it is an
 when the agent has ended. While the agent is silent the same word is a turn like any other.
 Words that cut the agent are answered even when the recogniser takes them back: nobody else speaks.
 
+Who is called says hello over our first words. That pauses the agent and never cuts it.
+
 Times are seconds on any monotonic clock.
 """
 
@@ -32,6 +34,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import TypeAlias
 
 from sovereign_ari.domain.agent import TurnTaking
@@ -46,6 +49,10 @@ BACKCHANNEL_SILENCE_S = 0.2
 EDGES_S = 0.15  # the voiceless ends of words, which the detector does not count as speech
 LONGEST_PAUSE_S = 5.0  # the longest time-out that can be set: nobody waits longer for a recogniser
 OVERLAP_S = 1.0
+GREETED_WITHIN_S = 1.5
+GREETING_SILENCE_S = 0.3
+LONGEST_GREETING_WORDS = 8
+LONGEST_GREETING_S = 4.0
 
 
 class Decision(Enum):
@@ -93,7 +100,7 @@ class TurnTaker:
 
     Attributes:
         resumed_after: What the latest `RESUME` followed: `click`, `noise`, `backchannel`,
-            `no_words`, `too_little` to interrupt, or a `timeout`.
+            `greeting`, `no_words`, `too_little` to interrupt, or a `timeout`.
     """
 
     def __init__(self, settings: TurnTaking, now_s: float, language: str | None = None) -> None:
@@ -109,6 +116,7 @@ class TurnTaker:
         self._read = ("", 0)  # a text, and how many of its words are no backchannels
         self._half_read = False  # whether those words may become one
         self._now_s = now_s
+        self._greeted_until_s: float | None = None  # infinite until the first frame comes
         self.resumed_after = ""
 
     @property
@@ -136,6 +144,10 @@ class TurnTaker:
     def asked(self) -> None:
         """Note that the recogniser was asked about a sound that was not taken for voice."""
         self._caller.asked()
+
+    def begin(self, *, placed: bool) -> None:
+        """Note who called: when it was we, the caller says hello when the first frames come."""
+        self._greeted_until_s = inf if placed else None
 
     def agent_began(self) -> None:
         """Note that a reply is being prepared or spoken."""
@@ -169,6 +181,8 @@ class TurnTaker:
             faint: Whether that is so only if the caller goes on; otherwise he had ended before.
         """
         self._now_s = now_s
+        if self._greeted_until_s == inf:
+            self._greeted_until_s = now_s + GREETED_WITHIN_S
         self._caller.frame(voiced, now_s, faint=faint)
         return self._decide(now_s)
 
@@ -217,13 +231,22 @@ class TurnTaker:
             caller.forget()
         return []
 
+    @property
+    def _is_greeting(self) -> bool:
+        """Whether the caller says no more than who he is, right after picking up."""
+        caller, until_s = self._caller, self._greeted_until_s
+        if until_s is None or not caller.in_speech or caller.began_s > until_s:
+            return False
+        short = len(caller.text.split()) <= LONGEST_GREETING_WORDS
+        return short and caller.voiced_s <= LONGEST_GREETING_S
+
     def _interrupts(self) -> bool:
         caller, settings = self._caller, self._settings
         if caller.text != self._read[0]:
             rest = beyond_backchannels(caller.text)
             self._read = (caller.text, len(rest))
             self._half_read = may_become_backchannel(rest)
-        if self._half_read and caller.tentative:
+        if self._is_greeting or (self._half_read and caller.tentative):
             return False  # "I": of "I see", or of "I want"
         if self._read[1] < max(1, settings.interruption_min_words):
             return False
@@ -240,6 +263,9 @@ class TurnTaker:
             caller.ignore_noise()
             return "noise"
         answered = caller.flushed and caller.flushes_out == 0
+        read = answered and bool(caller.text)
+        if self._is_greeting and (read or silence_s >= GREETING_SILENCE_S):
+            return "greeting"
         murmured = bool(caller.text) and not self._read[1]
         if murmured and (answered or silence_s >= BACKCHANNEL_SILENCE_S):
             return "backchannel"
@@ -253,11 +279,13 @@ class TurnTaker:
     def _resume(self, reason: str, now_s: float) -> list[Outcome]:
         caller = self._caller
         decisions: list[Outcome] = [Decision.RESUME]
-        if reason in ("backchannel", "timeout") and not caller.flushed:
+        if reason in ("backchannel", "timeout", "greeting") and not caller.flushed:
             decisions.append(self._flush(now_s))  # else it stands before the words that come next
         if reason == "backchannel":
             self._murmur = _Murmur(caller.text, caller.stopped_s, now_s)
             caller.disregard_answers(murmured=True)
+        elif reason == "greeting":
+            caller.disregard_answers()
         self.resumed_after = reason
         self._paused = False
         caller.forget()

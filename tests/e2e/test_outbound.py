@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import audioop
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,9 +28,11 @@ from tests.support.sip_callee import (
     is_dead,
     rings_for_ever,
 )
+from tests.support.speech_samples import speech
 
 FORGOTTEN_WITHIN_S = 8.0  # how many calls go over a trunk is looked at now and then
 THEM = "+31612345678"
+FIRST_WORDS = "Good day, I call about the order that you placed with us."
 
 
 class Desk:
@@ -120,6 +123,28 @@ async def test_whoever_answers_is_greeted_and_talked_to(reception: Reception) ->
     assert said(record)[:2] == [("assistant", "Good day"), ("user", "yes")]
     kinds = [event["kind"] for event in (await reception.timeline(record))["events"]]
     assert kinds[:2] == ["dial_progress", "dialled"]
+
+
+async def test_a_hello_over_our_first_words_does_not_cut_them(reception: Reception) -> None:
+    reception.vendor.realtime.recognise = lambda pcm: "Hello?" if audioop.rms(pcm, 2) > 100 else ""
+    async with desk(reception) as it:
+        it.callee.plan = Answers(after_s=0.1)
+        call_id = await it.call(first_message=FIRST_WORDS)
+        call = await it.callee.latest()
+        begun_s = await call.heard.wait_for_audio(0.0, 5)
+        await call.say(speech("hello?"))
+        await call.heard.wait_for_audio(begun_s + 2.0, 5)
+        await call.heard.wait_for_silence(1.0, 8)
+        body = {"type": "end-call"}
+        answer = await reception.api.request("POST", f"/calls/{call_id}/control", body)
+        assert answer.status == 200
+        record = await it.status(call_id, "ended")
+    assert said(record)[0] == ("assistant", FIRST_WORDS)
+    timeline = await reception.timeline(record)
+    resumed = [
+        e["detail"]["cause"] for e in timeline["events"] if e["kind"] == "false_interruption"
+    ]
+    assert resumed == ["greeting"]
 
 
 async def test_why_nobody_answered_is_told(reception: Reception) -> None:

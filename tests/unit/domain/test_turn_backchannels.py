@@ -265,3 +265,33 @@ def test_what_is_left_behind_backchannels() -> None:
     assert beyond_backchannels("mm-hm") == []
     assert beyond_backchannels("") == []
     assert beyond_backchannels("...") == []
+
+
+@pytest.mark.parametrize(
+    "hello", ["Hello?", "Hallo, met Piet Jansen.", "Hello, this is John Miller speaking.", ""]
+)
+@pytest.mark.parametrize("after_ms", [60, 800, 1400])
+def test_who_is_called_says_hello_over_our_first_words_and_does_not_cut_them(
+    hello: str, after_ms: int
+) -> None:
+    scene = Scene()
+    scene.taker.begin(placed=True)
+    scene.agent_speaks().quiet(after_ms).speak(900)
+    if hello:
+        scene.words(hello, final=False, flushed=False)
+    scene.quiet(400).words(hello)
+    assert scene.kinds() == [PAUSE, FLUSH, RESUME]
+    assert scene.taker.resumed_after == "greeting"
+    scene.quiet(3000)
+    scene.taker.agent_ended()
+    assert scene.quiet(3000).kinds() == [PAUSE, FLUSH, RESUME]
+
+
+def test_who_was_called_and_speaks_later_or_says_more_than_hello_interrupts() -> None:
+    long = "no thank you please do not ever call me here again"
+    for after_ms, words in ((1800, "wait a moment"), (100, long)):
+        scene = Scene()
+        scene.taker.begin(placed=True)
+        scene.agent_speaks().quiet(after_ms).speak(1500)
+        scene.words(words, final=False, flushed=False)
+        assert scene.kinds() == [PAUSE, INTERRUPT]
