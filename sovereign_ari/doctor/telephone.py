@@ -49,7 +49,7 @@ class Telephone:
 
     def __init__(self, ari: AriHttp, pacer: Pacer, name: str, rtp: RtpSocket) -> None:
         self.hearing = Hearing()
-        self.caller = f"00{secrets.randbelow(10**11):011}"  # finds this call's record again
+        self.caller = f"+999{secrets.randbelow(10**11):011}"  # finds the record of this call again
         self.connected = asyncio.Event()
         self.answered_s: float | None = None
         self.ended_cause: int | None = None
