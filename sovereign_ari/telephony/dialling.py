@@ -35,6 +35,8 @@ HANG_UP_MARGIN_S = 2.0  # Asterisk's own limit on ringing is for the day on whic
 ENTERS_WITHIN_S = 1.0
 NEWS_WITHIN_S = 0.25  # why a channel went may be told after the refusal that it causes
 NO_ANSWER_CAUSE = 19  # Q.850
+NORMAL_CLEARING = 16  # Q.850
+OK, MULTIPLE_CHOICES = 200, 300  # SIP
 NO_TRUNK = "there is no trunk to call over"
 
 
@@ -188,7 +190,7 @@ class Dialler:
         try:
             await self._send(dialled, place, attempt.leg, ends_s - self._clock())
             await self._follow(attempt, ends_s, last, on_progress)
-            if attempt.answered:
+            if attempt.answered or _was_answered(attempt.leg.gone):
                 return DialResult(True, leg=attempt.leg), False
             failed = self._why(attempt)
         except (AsteriskRefused, AsteriskUnknown) as error:
@@ -263,6 +265,17 @@ class Dialler:
         except TimeoutError:
             return None
         return event
+
+
+def _was_answered(gone: LegGone | None) -> bool:
+    """Whether somebody picked up and hung up at once: then the answer itself may not be told.
+
+    Nobody clears a call normally that has not been answered.
+    """
+    if gone is None:
+        return False
+    unrefused = gone.tech_cause is None or gone.tech_cause < MULTIPLE_CHOICES
+    return gone.tech_cause == OK or (unrefused and gone.cause == NORMAL_CLEARING)
 
 
 def _is_answer(event: object) -> bool:

@@ -96,6 +96,16 @@ def test_an_answer_gives_the_leg_to_whoever_dialled() -> None:
     assert scene.fake.created[0].variables["CONNECTEDLINE(num,i)"] == "+31201234567"
 
 
+@pytest.mark.parametrize(("cause", "sip"), [(16, None), (16, 200), (0, 200)])
+def test_a_callee_who_hangs_up_before_his_answer_is_told_has_answered(
+    cause: int, sip: int | None
+) -> None:
+    result = Scene(ends(cause, sip, after_ringing=True)).run()
+    assert result.answered
+    assert result.leg is not None
+    assert result.leg.gone is not None
+
+
 def test_a_channel_is_dialled_only_when_it_is_in_our_application() -> None:
     scene = Scene(answers)
     scene.fake.enters_after_s = 0.05
