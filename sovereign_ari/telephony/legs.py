@@ -84,6 +84,8 @@ class Leg:
         if self.gone is not None or not self.entered.is_set():
             return
         match event:
+            case ChannelHangupRequest(cause=None | 0, tech_cause=None):
+                return  # that it goes; why is told when it has gone
             case (
                 ChannelHangupRequest(cause=cause, tech_cause=tech_cause)
                 | ChannelDestroyed(cause=cause, tech_cause=tech_cause)
