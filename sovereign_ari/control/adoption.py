@@ -9,7 +9,7 @@ from sovereign_ari.control.adopted_call import AdoptedCall
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.domain.adoption import FoundCall, NotAdopted
-from sovereign_ari.domain.call import CallEvent, Found
+from sovereign_ari.domain.call import CONGESTION, CallEvent, Found
 from sovereign_ari.domain.dialplan import (
     AGAIN_EXTENSION,
     ANSWER_CONTEXT,
@@ -25,7 +25,6 @@ from sovereign_ari.domain.ids import CallId, ChannelId, is_call_id
 from sovereign_ari.errors import SovereignError
 from sovereign_ari.wire.ari_messages import Channel
 
-CONGESTION = 42  # Q.850
 STASIS = "Stasis"
 UP = "Up"
 

@@ -10,19 +10,18 @@ from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.terms import Providers, Reporting
 from sovereign_ari.domain.agent import Assistant
-from sovereign_ari.domain.answering_machine import Kind
+from sovereign_ari.domain.answering_machine import END_REASONS, Kind
 from sovereign_ari.domain.ids import CallId
-from sovereign_ari.domain.records import EndReason
 from sovereign_ari.media.pcm import FRAME_S, AudioFormat
 from sovereign_ari.media.tones import Signal, ToneDetector
 from sovereign_ari.media.transcode import decoder_for
 
 LISTENS_S = 20.0  # of the answer: two bursts of a calling fax are heard by then
 
-_MEANING: dict[Signal, tuple[Kind, EndReason]] = {
-    "fax": (Kind.FAX, EndReason.UNREACHABLE),
-    "special": (Kind.OUT_OF_SERVICE, EndReason.UNREACHABLE),
-    "busy": (Kind.BUSY, EndReason.BUSY),
+_KINDS: dict[Signal, Kind] = {
+    "fax": Kind.FAX,
+    "special": Kind.OUT_OF_SERVICE,
+    "busy": Kind.BUSY,
 }
 
 
@@ -54,11 +53,11 @@ class OutboundDialogue(Dialogue):
         self._heard_s += FRAME_S
         if self._heard_s > LISTENS_S:
             self._tones = None
-        if (signal := tones.hear(self._decoder.decode(frame))) not in _MEANING:
+        if (signal := tones.hear(self._decoder.decode(frame))) not in _KINDS:
             return
         assert signal is not None
-        kind, reason = _MEANING[signal]
+        kind = _KINDS[signal]
         self._tones = None
         facts = {"kind": kind.value, "after_s": round(self._heard_s, 2), "because": [signal]}
         self._note("answered_by", facts)
-        self._close(None, reason)
+        self._close(None, END_REASONS[kind])

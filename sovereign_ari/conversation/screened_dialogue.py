@@ -15,7 +15,7 @@ from sovereign_ari.conversation.orders import Order
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.terms import Providers, Reporting
 from sovereign_ari.domain.agent import Assistant
-from sovereign_ari.domain.answering_machine import Kind, PbxVerdict, Verdict
+from sovereign_ari.domain.answering_machine import END_REASONS, Kind, PbxVerdict, Verdict
 from sovereign_ari.domain.anticipation import Anticipate
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
@@ -34,15 +34,6 @@ ASKED_WHO_CALLS = (
     " sentence who you are and why you call. Say nothing else until a human answers."
 )
 MENU = "An automatic menu or a waiting loop answered this call, not a human yet."
-
-END_REASONS = {
-    Kind.VOICEMAIL: EndReason.VOICEMAIL,
-    Kind.MAILBOX_FULL: EndReason.VOICEMAIL,
-    Kind.FAX: EndReason.UNREACHABLE,
-    Kind.OUT_OF_SERVICE: EndReason.UNREACHABLE,
-    Kind.BUSY: EndReason.BUSY,
-}
-"""How a call ends that such a machine answered."""
 
 
 class ScreenedDialogue(Dialogue):

@@ -25,6 +25,7 @@ from enum import Enum
 from typing import Literal, TypeAlias
 
 from sovereign_ari.domain.greeting_words import Clues, clues_in
+from sovereign_ari.domain.records import EndReason
 
 Sound: TypeAlias = Literal["beep", "fax", "special", "busy"]
 
@@ -47,6 +48,16 @@ class Kind(Enum):
     OUT_OF_SERVICE = "out_of_service"
     BUSY = "busy"
     UNKNOWN = "unknown"
+
+
+END_REASONS = {
+    Kind.VOICEMAIL: EndReason.VOICEMAIL,
+    Kind.MAILBOX_FULL: EndReason.VOICEMAIL,
+    Kind.FAX: EndReason.UNREACHABLE,
+    Kind.OUT_OF_SERVICE: EndReason.UNREACHABLE,
+    Kind.BUSY: EndReason.BUSY,
+}
+"""How a call ends that such a machine answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sovereign_ari.domain.call import NORMAL_CLEARING
 from sovereign_ari.domain.records import EndReason
 
 BUSY: Final = "busy"
@@ -81,6 +82,15 @@ _BY_CAUSE: Mapping[int, tuple[EndReason, str, bool]] = {
 }
 _NETWORK_CAUSES = (25, 27, *range(33, 48))
 """Resources, equipment and network: Q.850 section 2.2.7.2, classes 010 and parts of 001."""
+
+
+def was_answered(sip: int | None, cause: int | None) -> bool:
+    """Whether somebody picked up and hung up at once: then the answer itself may not be told.
+
+    Nobody clears a call normally that has not been answered. Arguments as of `failure`.
+    """
+    unrefused = sip is None or sip < 300
+    return sip == 200 or (unrefused and cause == NORMAL_CLEARING)
 
 
 def failure(sip: int | None, cause: int | None, *, rang: bool) -> Failure:

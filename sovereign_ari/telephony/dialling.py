@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from sovereign_ari.domain.call import NO_ANSWER, NORMAL_CLEARING
 from sovereign_ari.domain.dialplan import ARGUMENT_LEG
-from sovereign_ari.domain.hangup_causes import NO_ANSWER, Failure, failure
+from sovereign_ari.domain.hangup_causes import Failure, failure, was_answered
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import AsteriskRefused, AsteriskUnknown
 from sovereign_ari.media.pcm import AudioFormat
@@ -34,9 +35,6 @@ SIGN_WITHIN_S = 8.0
 HANG_UP_MARGIN_S = 2.0  # Asterisk's own limit on ringing is for the day on which we die
 ENTERS_WITHIN_S = 1.0
 NEWS_WITHIN_S = 0.25  # why a channel went may be told after the refusal that it causes
-NO_ANSWER_CAUSE = 19  # Q.850
-NORMAL_CLEARING = 16  # Q.850
-OK, MULTIPLE_CHOICES = 200, 300  # SIP
 NO_TRUNK = "there is no trunk to call over"
 
 
@@ -190,7 +188,8 @@ class Dialler:
         try:
             await self._send(dialled, place, attempt.leg, ends_s - self._clock())
             await self._follow(attempt, ends_s, last, on_progress)
-            if attempt.answered or _was_answered(attempt.leg.gone):
+            gone = attempt.leg.gone
+            if attempt.answered or (gone and was_answered(gone.tech_cause, gone.cause)):
                 return DialResult(True, leg=attempt.leg), False
             failed = self._why(attempt)
         except (AsteriskRefused, AsteriskUnknown) as error:
@@ -201,7 +200,7 @@ class Dialler:
                 failed = Failure(EndReason.UNREACHABLE, f"{NO_TRUNK}: {error}", elsewhere=True)
         finally:
             if not attempt.answered:
-                await attempt.leg.close(NO_ANSWER_CAUSE if attempt.timed_out else 16)
+                await attempt.leg.close(NO_ANSWER if attempt.timed_out else NORMAL_CLEARING)
         gone = attempt.leg.gone
         sip, cause = (gone.tech_cause, gone.cause) if gone else (None, None)
         return DialResult(False, failed.reason, sip, cause, failed.text), failed.elsewhere
@@ -252,9 +251,9 @@ class Dialler:
     def _why(self, attempt: _Attempt) -> Failure:
         if (gone := attempt.leg.gone) is not None:
             return failure(gone.tech_cause, gone.cause or None, rang=attempt.rang)
-        if attempt.rang:
-            return Failure(EndReason.NO_ANSWER, NO_ANSWER)
-        return failure(408, None, rang=False)
+        return (
+            failure(None, NO_ANSWER, rang=True) if attempt.rang else failure(408, None, rang=False)
+        )
 
     async def _news(self, leg: Leg) -> LegGone | None:
         """Why a channel went that a request for was refused, if it is told."""
@@ -265,17 +264,6 @@ class Dialler:
         except TimeoutError:
             return None
         return event
-
-
-def _was_answered(gone: LegGone | None) -> bool:
-    """Whether somebody picked up and hung up at once: then the answer itself may not be told.
-
-    Nobody clears a call normally that has not been answered.
-    """
-    if gone is None:
-        return False
-    unrefused = gone.tech_cause is None or gone.tech_cause < MULTIPLE_CHOICES
-    return gone.tech_cause == OK or (unrefused and gone.cause == NORMAL_CLEARING)
 
 
 def _is_answer(event: object) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from sovereign_ari.domain.call import NORMAL_CLEARING
 from sovereign_ari.domain.ids import CallId, ChannelId, leg_of
 from sovereign_ari.errors import SovereignError
 from sovereign_ari.wire.ari_http import AriHttp
@@ -26,7 +27,6 @@ from sovereign_ari.wire.ari_messages import (
 )
 
 MOST_WAITING = 64
-NORMAL_CLEARING = 16
 
 log = logging.getLogger(__name__)
 

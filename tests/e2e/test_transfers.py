@@ -57,6 +57,19 @@ async def hear_each_other(call: Call, other: Answered, words: str) -> None:
     assert heard_since(other, since_s) == [f"caller {words}"]  # type: ignore[arg-type]
 
 
+def referred_desk(timeout_s: int) -> dict[str, object]:
+    """A place that the caller's side is asked to call."""
+    number = "sip:desk@example.com"
+    desk = {"type": "sip", "number": number, "description": "Desk", "mode": "refer"}
+    return desk | {"timeout_seconds": timeout_s}
+
+
+async def greeted(call: Call) -> None:
+    """Wait until the assistant has said hello."""
+    await call.answered()
+    await hear_tones(call, "Hello", call.answered_at_s)
+
+
 async def kill_the_controller(reception: Reception) -> None:
     """Kill it, and let its successor look for what is left of the last life."""
     os.kill(reception.platform.controller_pid, signal.SIGKILL)
@@ -78,8 +91,7 @@ async def test_a_caller_and_a_human_hear_each_other_with_or_without_a_controller
         number = await reception.number(llm_config=model(desk))
         reception.vendor.reply = transferring
         async with reception.phone.call(number) as call:
-            await call.answered()
-            await hear_tones(call, "Hello", call.answered_at_s)
+            await greeted(call)
             spoken_s = await say_tones(call, "put me through")
             await hear_tones(call, "One moment", spoken_s)
             other = await human.called()
@@ -105,8 +117,7 @@ async def test_the_assistant_goes_on_when_the_human_is_busy_and_says_why(
         )
         reception.vendor.reply = transferring
         async with reception.phone.call(number) as call:
-            await call.answered()
-            await hear_tones(call, "Hello", call.answered_at_s)
+            await greeted(call)
             spoken_s = await say_tones(call, "put me through")
             await hear_tones(call, "busy (SIP 486, cause 17)", spoken_s)
             spoken_s = await say_tones(call, "ok")
@@ -119,18 +130,10 @@ async def test_the_assistant_goes_on_when_the_human_is_busy_and_says_why(
 async def test_the_callers_side_is_asked_to_call_elsewhere_and_its_refusal_comes_back(
     reception: Reception,
 ) -> None:
-    desk = {
-        "type": "sip",
-        "number": "sip:desk@example.com",
-        "description": "Desk",
-        "mode": "refer",
-        "timeout_seconds": 3,
-    }
-    number = await reception.number(llm_config=model(desk))
+    number = await reception.number(llm_config=model(referred_desk(3)))
     reception.vendor.reply = transferring
     async with reception.phone.call(number) as call:
-        await call.answered()
-        await hear_tones(call, "Hello", call.answered_at_s)
+        await greeted(call)
         call.refer_outcome = "486 Busy Here"
         spoken_s = await say_tones(call, "put me through")
         await hear_tones(call, "the other side was not reached (SIP 486)", spoken_s)
@@ -147,18 +150,10 @@ async def test_the_callers_side_is_asked_to_call_elsewhere_and_its_refusal_comes
 async def test_a_callers_side_that_never_says_what_became_of_it_comes_back_in_time(
     reception: Reception,
 ) -> None:
-    desk = {
-        "type": "sip",
-        "number": "sip:desk@example.com",
-        "description": "Desk",
-        "mode": "refer",
-        "timeout_seconds": 2,
-    }
-    number = await reception.number(llm_config=model(desk))
+    number = await reception.number(llm_config=model(referred_desk(2)))
     reception.vendor.reply = transferring
     async with reception.phone.call(number) as call:
-        await call.answered()
-        await hear_tones(call, "Hello", call.answered_at_s)
+        await greeted(call)
         call.refer_outcome = ""
         spoken_s = await say_tones(call, "put me through")
         await hear_tones(call, "the caller's side did not say in time", spoken_s)
@@ -175,8 +170,7 @@ async def test_a_human_is_asked_first_while_the_caller_waits(reception: Receptio
         number = await reception.number(llm_config=model(desk))
         reception.vendor.reply = transferring
         async with reception.phone.call(number) as call:
-            await call.answered()
-            await hear_tones(call, "Hello", call.answered_at_s)
+            await greeted(call)
             spoken_s = await say_tones(call, "put me through")
             other = await human.called()
             await other.heard.wait_for_audio(other.answered_at_s, 5)
@@ -211,8 +205,7 @@ async def test_a_caller_talks_on_while_a_human_is_called_and_asked(reception: Re
             "Calling" if messages[-1]["role"] == "tool" else transferring(messages, tools)
         )
         async with reception.phone.call(number) as call:
-            await call.answered()
-            await hear_tones(call, "Hello", call.answered_at_s)
+            await greeted(call)
             spoken_s = await say_tones(call, "put me through")
             await hear_tones(call, "Calling", spoken_s)
             other = await human.called()
@@ -231,8 +224,7 @@ async def test_a_caller_is_put_through_to_another_number_of_ours(reception: Rece
     number = await reception.number(llm_config=model(desk))
     reception.vendor.reply = transferring
     async with reception.phone.call(number) as call:
-        await call.answered()
-        await hear_tones(call, "Hello", call.answered_at_s)
+        await greeted(call)
         spoken_s = await say_tones(call, "put me through")
         await hear_tones(call, "Second desk", spoken_s)
         assert (await reception.record(number))["status"] == "transferred"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeAlias
 
-from tests.support.rtp_path import NetworkFaults
 from tests.support.rtp_sender import VoiceSender
 from tests.support.sip_endpoint import Address
 from tests.support.sip_human import Answered, Human
 from tests.support.sip_messages import SipMessage, response_to
-from tests.support.sip_session import audio_offer, parse_media
 
 Plan: TypeAlias = Callable[["Ringing"], Awaitable[None]]
 
@@ -39,15 +35,6 @@ class Ringing(Answered):
         sender.start()
         return sender
 
-    def pick_up(self) -> None:
-        """Answer, with or without audio before it."""
-        before = self.rtp.sender
-        sender, offer = self._connect()
-        self.answered_at_s = time.monotonic()
-        self.answer(200, "OK", offer)
-        if before is None:
-            sender.start()
-
     @property
     def was_cancelled(self) -> bool:
         """Whether the caller gave up before an answer."""
@@ -57,16 +44,6 @@ class Ringing(Answered):
         """See `Answered`; an INVITE that is repeated is no new one."""
         if asked.method != "INVITE" or asked.cseq != self.invite.cseq:
             super().on_request(asked, source)
-
-    def _connect(self) -> tuple[VoiceSender, bytes]:
-        media = parse_media(self.invite.body)
-        assert media is not None
-        sender = self.rtp.connect(
-            media.address, media.codec, media.event_payload_type, NetworkFaults()
-        )
-        host = self._endpoint.address[0]
-        session = secrets.randbelow(10**9)
-        return sender, audio_offer(host, self.rtp.port, (media.codec,), session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,16 +72,13 @@ class Answered:
         )
 
     def pick_up(self) -> None:
-        media = parse_media(self.invite.body)
-        assert media is not None
-        sender = self.rtp.connect(
-            media.address, media.codec, media.event_payload_type, NetworkFaults()
-        )
-        host = self._endpoint.address[0]
-        offer = audio_offer(host, self.rtp.port, (media.codec,), secrets.randbelow(10**9))
-        self.answer(200, "OK", offer)
-        sender.start()
+        """Answer, with or without audio before it."""
+        before = self.rtp.sender
+        sender, offer = self._connect()
         self.answered_at_s = time.monotonic()
+        self.answer(200, "OK", offer)
+        if before is None:
+            sender.start()
 
     def on_request(self, asked: SipMessage, source: Address) -> None:
         if asked.method == "ACK":
@@ -119,6 +116,16 @@ class Answered:
         await self.hang_up()
         self._endpoint.forget(self.invite.header("Call-ID"))
         self.rtp.close()
+
+    def _connect(self) -> tuple[VoiceSender, bytes]:
+        media = parse_media(self.invite.body)
+        assert media is not None
+        sender = self.rtp.connect(
+            media.address, media.codec, media.event_payload_type, NetworkFaults()
+        )
+        host = self._endpoint.address[0]
+        session = secrets.randbelow(10**9)
+        return sender, audio_offer(host, self.rtp.port, (media.codec,), session)
 
     def _end(self, by: str) -> None:
         if not self._ended.done():
