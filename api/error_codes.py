@@ -68,6 +68,12 @@ CODES: dict[str, ErrorCode] = {
         "conflict_error",
         "The `Idempotency-Key` was used for another request within 24 hours.",
     ),
+    "transfer_under_way": ErrorCode(
+        409,
+        "conflict_error",
+        "The caller is being put through already. Wait until that is over: when it fails, the"
+        " assistant talks with the caller again.",
+    ),
     "transfer_unavailable": ErrorCode(
         422, "invalid_request_error", "The call may not, or cannot, be transferred there."
     ),

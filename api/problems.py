@@ -131,7 +131,7 @@ def _known(error: Exception, request: web.Request) -> Problem | None:
                 retry_after_s=error.retry_after_s,
             )  # fmt: skip
         case Conflict():
-            return Problem(409, "conflict", "conflict_error", str(error))
+            return Problem(409, error.reason, "conflict_error", str(error))
         case web.HTTPException():
             return _of_http(error, request)
         case web.RequestPayloadError() | HttpProcessingError():

@@ -295,7 +295,7 @@ CREATE UNLOGGED TABLE public.call_commands (
     outcome text,
     CONSTRAINT call_commands_check CHECK (((outcome IS NULL) OR (taken_at IS NOT NULL))),
     CONSTRAINT call_commands_command_check CHECK ((jsonb_typeof(command) = 'object'::text)),
-    CONSTRAINT call_commands_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'not-active'::text, 'not-understood'::text])))
+    CONSTRAINT call_commands_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'not-active'::text, 'not-understood'::text, 'transfer-under-way'::text])))
 );
 
 ALTER TABLE public.call_commands ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

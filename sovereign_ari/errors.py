@@ -62,9 +62,18 @@ class NotFound(CallerError):
 
 
 class Conflict(CallerError):
-    """The request contradicts what is stored, e.g. a number that exists already."""
+    """The request contradicts what is stored, e.g. a number that exists already.
+
+    Args:
+        message: One sentence.
+        code: Stable name of the reason, when it has one of its own.
+    """
 
     code = "conflict"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = code or self.code
 
 
 class Forbidden(CallerError):

@@ -21,7 +21,7 @@ from db.pool import UNAVAILABLE
 from db.transfers import find_line
 from sovereign_ari.domain.control import CommandOutcome, ControlCommand, Transfer
 from sovereign_ari.domain.transfer import Unreachable, dial, is_public, refer_to
-from sovereign_ari.errors import Impossible, InvalidRequest, RateLimited
+from sovereign_ari.errors import Conflict, Impossible, InvalidRequest, RateLimited
 
 COMMANDS_PER_CALL = 10
 PERIOD = timedelta(seconds=60)
@@ -47,7 +47,7 @@ class CommandSent(View):
     "Tell a live call what to do",
     scope="calls",
     detached=True,
-    also=(422,),
+    also=(409, 422),
 )
 async def control_call(asked: Asked, call_id: str, body: ControlBody) -> CommandSent:
     """The call must be `in-progress`, and takes ten commands in any 60 seconds, one by one.
@@ -56,9 +56,11 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
     the last word. `inject-context` tells the model; with `trigger_response` the assistant speaks
     at once. `end-call` ends the call, after its `message` was heard. `transfer` puts the caller
     through once its `message` was heard; when that fails the assistant is told why, and speaks
-    about it; a transfer that leaves the platform is an outgoing call of the organisation too. The
-    answer comes when the call has taken the command, at once as a rule. When it is
-    not taken within two seconds it is withdrawn and answered with `call_not_answering`.
+    about it; a transfer that leaves the platform is an outgoing call of the organisation too. One
+    transfer at a time: while one is under way another is answered with `transfer_under_way`, and
+    neither it nor its `message` is heard. The answer comes when the call has taken the command, at
+    once as a rule. When it is not taken within two seconds it is withdrawn and answered with
+    `call_not_answering`.
     """
     return await _tell(asked, call_id, body.root.command())
 
@@ -133,6 +135,9 @@ def _read(call_id: str, fate: Withdrawn) -> CommandSent:
         return CommandSent()
     if fate.outcome is CommandOutcome.NOT_ACTIVE:
         raise InvalidRequest(f"the call {call_id} is not in progress any more: it is ending")
+    if fate.outcome is CommandOutcome.TRANSFER_UNDER_WAY:
+        why = f"the caller of {call_id} is being put through already; nothing was done"
+        raise Conflict(why, code="transfer_under_way")
     if fate.outcome is CommandOutcome.NOT_UNDERSTOOD:
         why = "its controller runs another release, which does not know this command"
     elif fate.taken:

@@ -72,7 +72,7 @@ class Consult:
             dialogue.answered()
             try:
                 done, _ = await asyncio.wait(
-                    (self._decision, talking, keys),
+                    (self._decision, talking, keys, ticking),
                     timeout=ANSWERED_WITHIN_S,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
@@ -82,6 +82,8 @@ class Consult:
                 for task in (talking, ticking, keys):
                     task.cancel()
                 await asyncio.wait((talking, ticking, keys))
+        for task in done:
+            task.result()  # a fault of ours
         if self._decision.done():
             return None if self._decision.result() else DECLINED
         return HUNG_UP if keys in done else NOBODY

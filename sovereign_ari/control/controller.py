@@ -167,14 +167,14 @@ class Controller:
     def control(self, call_id: CallId, command: ControlCommand) -> CommandOutcome:
         """Do what a client of the API tells a call. Never waits."""
         call = self._calls.get(call_id)
+        if call is None:
+            return CommandOutcome.NOT_ACTIVE
         try:
-            done = call is not None and call.control(command)
+            return call.control(command)
         except Exception as fault:  # one call must not end the others
             log.exception("a call failed in a command")
-            assert call is not None
             self._tell(call, Failed(f"{type(fault).__name__}: {fault}"))
-            done = False
-        return CommandOutcome.DONE if done else CommandOutcome.NOT_ACTIVE
+            return CommandOutcome.NOT_ACTIVE
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new calls, let the live ones finish, and end those that do not in time."""

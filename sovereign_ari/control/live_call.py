@@ -33,7 +33,7 @@ from sovereign_ari.domain.call import (
     Transferred,
     Unready,
 )
-from sovereign_ari.domain.control import ControlCommand, EndCall, Transfer
+from sovereign_ari.domain.control import CommandOutcome, ControlCommand, EndCall, Transfer
 from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
@@ -113,18 +113,19 @@ class LiveCall:
             if self.runner.state is CallState.ANSWERING:
                 self.runner.post(Failed("the dialplan did not bring the caller back"))
 
-    def control(self, command: ControlCommand) -> bool:
-        """Do what a client of the API asks; False when nobody talks to the caller any more."""
+    def control(self, command: ControlCommand) -> CommandOutcome:
+        """Do what a client of the API asks."""
         if not self.is_talking or self._dialogue is None or self.transfers is None:
-            return False
+            return CommandOutcome.NOT_ACTIVE
         if isinstance(command, Transfer):
-            taken = self.transfers.order(command)
+            outcome = self.transfers.order(command)
         else:
             taken = self._dialogue.control(command)
-        if not taken:
-            return False
-        self.note("control", {"type": command.type})
-        return True
+            outcome = CommandOutcome.DONE if taken else CommandOutcome.NOT_ACTIVE
+        refused = {} if outcome is CommandOutcome.DONE else {"refused": outcome.value}
+        if outcome is not CommandOutcome.NOT_ACTIVE:
+            self.note("control", {"type": command.type, **refused})
+        return outcome
 
     async def abandon(self) -> None:
         """Leave nothing behind after a fault of our own in this call."""

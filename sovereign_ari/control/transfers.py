@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Set
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sovereign_ari.control.consult import Consult
@@ -21,11 +21,11 @@ from sovereign_ari.conversation.terms import Destination, TransferOutcome
 from sovereign_ari.domain import transfer
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.call import CallEvent, Failed, TimedOut, Transferred
-from sovereign_ari.domain.control import InjectContext, Say, Transfer
+from sovereign_ari.domain.control import CommandOutcome, InjectContext, Say, Transfer
 from sovereign_ari.domain.dialplan import VARIABLE_HOPS
 from sovereign_ari.domain.ids import CallId, ChannelId, bridge_of
 from sovereign_ari.domain.transfer import Unreachable
-from sovereign_ari.errors import AsteriskUnknown, SovereignError
+from sovereign_ari.errors import AsteriskRefused, AsteriskUnavailable, SovereignError
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.media.waiting import Sound, Waiting
 from sovereign_ari.telephony.dialling import CallerId, Dialled, Dialler
@@ -42,6 +42,7 @@ CUT_AFTER_S = 3.0  # of words of ours when somebody has answered and waits
 ANNOUNCED_WITHIN_S = 6.0
 LOOK_S = 0.04
 UNDER_WAY = "the caller is being put through already"
+TECHNICAL = "it did not work, for a technical reason"
 
 log = logging.getLogger(__name__)
 
@@ -101,28 +102,34 @@ class CallTransfers:
         self._side = side
         self._services = services
         self._hand_over = HandOver(services.ari, side.channel)
-        self._under_way = False
+        self._claimed = False
         self._referring = False
         self._joined: Leg | None = None
         self._ordered: asyncio.Task[None] | None = None
 
     async def transfer(self, destination: Destination) -> TransferOutcome:
         """See `Transfers`: once the caller has heard what was said before it."""
+        if self._claimed:
+            return TransferOutcome(False, UNDER_WAY)
+        self._claimed = True
         if destination.is_background:
-            if self._is_ordered or self._under_way:
-                return TransferOutcome(False, UNDER_WAY)
-            self._begin(self._obey(destination, first_said=True))
+            self._begin(self._obey(destination, first_said=False))
             return TransferOutcome(False, pending=True)
-        await self._said(SAID_WITHIN_S)
-        return await self._try(destination)
+        try:
+            return await self._try(destination, first_said=True)
+        finally:
+            self._claimed = False
 
-    def order(self, command: Transfer) -> bool:
-        """Do what a client of the API asks; False when nobody talks to the caller any more."""
+    def order(self, command: Transfer) -> CommandOutcome:
+        """Do what a client of the API asks. What it wants said is not said when it is refused."""
         dialogue = self.dialogue
         if dialogue is None or not dialogue.is_open:
-            return False
+            return CommandOutcome.NOT_ACTIVE
+        if self._claimed:
+            return CommandOutcome.TRANSFER_UNDER_WAY
         if command.message is not None and not dialogue.control(Say(command.message, False)):
-            return False
+            return CommandOutcome.NOT_ACTIVE
+        self._claimed = True
         wanted = Destination(
             "sip" if command.destination.lower().startswith("sip") else "number",
             command.destination,
@@ -131,18 +138,19 @@ class CallTransfers:
             command.caller_id,
             command.hold,
         )
-        if self._is_ordered:
-            self._side.note(KIND, {"step": "failed", "why": "another one is under way"})
-            return True
-        self._begin(self._obey(wanted, first_said=command.message is not None))
-        return True
-
-    @property
-    def _is_ordered(self) -> bool:
-        return self._ordered is not None and not self._ordered.done()
+        spoken = command.message is not None and not wanted.is_background
+        self._begin(self._obey(wanted, first_said=spoken))
+        return CommandOutcome.DONE
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         self._ordered = asyncio.create_task(work, name=f"transfer {self._side.call}")
+        self._ordered.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._claimed = False
+        if not task.cancelled() and (fault := task.exception()):
+            log.error("a transfer failed", exc_info=fault)
+            self._side.post(Failed(f"a transfer failed: {type(fault).__name__}"))
 
     def came_back(self, told: list[str]) -> bool:
         """Note that the dialplan gave the caller back; False if nobody waits for him."""
@@ -167,9 +175,7 @@ class CallTransfers:
 
     async def _obey(self, destination: Destination, *, first_said: bool) -> None:
         """Carry out an order, and have the assistant speak about it when it fails."""
-        if first_said and not destination.is_background:
-            await self._said(SAID_WITHIN_S)
-        outcome = await self._try(destination)
+        outcome = await self._try(destination, first_said=first_said)
         if not outcome.transferred and self.dialogue is not None:
             told = f"The transfer of this call to {destination.number} failed: {outcome.reason}."
             self.dialogue.control(InjectContext(f"{told} Tell the caller.", True))
@@ -181,23 +187,26 @@ class CallTransfers:
                 while self.dialogue is not None and not self.dialogue.is_quiet:  # noqa: ASYNC110
                     await asyncio.sleep(LOOK_S)
 
-    async def _try(self, destination: Destination) -> TransferOutcome:
-        if self._under_way:
-            return TransferOutcome(False, UNDER_WAY)
+    async def _try(self, destination: Destination, *, first_said: bool) -> TransferOutcome:
+        """Transfer the caller, once what is being said has been heard if that is to be first."""
         assert self.dialogue is not None
-        self._under_way = True
-        self.dialogue.occupied = not destination.is_background
         facts = {"mode": destination.mode, "destination": destination.number}
-        self._side.note(KIND, {"step": "begun", **facts})
         try:
+            if first_said:
+                await self._said(SAID_WITHIN_S)
+            self.dialogue.occupied = not destination.is_background
+            self._side.note(KIND, {"step": "begun", **facts})
             outcome = await self._attempt(destination)
         except Unreachable as refusal:
             outcome = TransferOutcome(False, str(refusal))
         except SovereignError as error:
             log.warning("a transfer failed: %s: %s", error.code, error)
-            outcome = TransferOutcome(False, "it did not work, for a technical reason")
+            outcome = TransferOutcome(False, TECHNICAL)
+        except Exception:  # of ours: the caller is back, and is told
+            log.exception("a transfer failed")
+            outcome = TransferOutcome(False, TECHNICAL)
         finally:
-            self._under_way = self.dialogue.occupied = False
+            self.dialogue.occupied = False
             self._side.leg.wait_with(None)
             if self._joined is None:  # a place that is not given back lapses
                 with suppress(SovereignError):
@@ -292,15 +301,9 @@ class CallTransfers:
 
     async def _join(self, leg: Leg) -> TransferOutcome:
         side = self._side
-        await side.line.let_go()
-        try:
+        with self._left_to_the_pbx():
+            await side.line.let_go()
             joined = await self._hand_over.join(leg)
-        except AsteriskUnknown as error:
-            side.post(Failed(str(error)))
-            raise
-        except SovereignError:
-            side.line.back()
-            raise
         if not joined:
             await self._resume()
             return TransferOutcome(False, "the other side hung up at once")
@@ -310,13 +313,29 @@ class CallTransfers:
         side.post(Transferred(joined=True))
         return TransferOutcome(True)
 
+    @contextmanager
+    def _left_to_the_pbx(self) -> Iterator[None]:
+        """Go on with the caller when he has not left us; end the call when nobody can tell."""
+        try:
+            yield
+        except (AsteriskRefused, AsteriskUnavailable):
+            self._side.line.back()
+            raise
+        except Exception as error:
+            self._side.post(Failed(f"{type(error).__name__}: {error}"))
+            raise
+
     async def _resume(self) -> None:
         """Have the caller, whom the PBX gave back, hear us again."""
         side = self._side
         if side.line.longest_is_over:
             side.post(TimedOut())
             return
-        await self._services.ari.add_to_bridge(bridge_of(side.call), side.channel)
+        try:
+            await self._services.ari.add_to_bridge(bridge_of(side.call), side.channel)
+        except SovereignError as error:
+            side.post(Failed(f"the caller came back and could not be heard: {error}"))
+            raise
         side.line.back()
 
     async def _refer(self, destination: Destination, uri: str) -> TransferOutcome:
@@ -329,15 +348,13 @@ class CallTransfers:
             host = theirs.strip("<>").rpartition("@")[2].partition(";")[0]
             uri = f"sip:{uri}@{host}"
         await self._said(SAID_WITHIN_S)
-        await side.line.let_go(destination.timeout_s)
-        self._referring = True
-        try:
-            status, code = await self._hand_over.refer(uri, {}, destination.timeout_s)
-        except AsteriskUnknown as error:
-            side.post(Failed(str(error)))
-            raise
-        finally:
-            self._referring = False
+        with self._left_to_the_pbx():
+            await side.line.let_go(destination.timeout_s)
+            self._referring = True
+            try:
+                status, code = await self._hand_over.refer(uri, {}, destination.timeout_s)
+            finally:
+                self._referring = False
         side.note(KIND, {"step": "referred", "status": status, "sip": code})
         if status == "SUCCESS":
             side.post(Transferred(joined=False))

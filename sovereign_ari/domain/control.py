@@ -80,6 +80,7 @@ class CommandOutcome(StrEnum):
     DONE = "done"
     NOT_ACTIVE = "not-active"
     NOT_UNDERSTOOD = "not-understood"  # written by another release
+    TRANSFER_UNDER_WAY = "transfer-under-way"
 
 
 @dataclass(frozen=True, slots=True)

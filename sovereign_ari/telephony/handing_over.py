@@ -21,7 +21,7 @@ from sovereign_ari.domain.dialplan import (
     WAIT_EXTENSION,
 )
 from sovereign_ari.domain.ids import ChannelId
-from sovereign_ari.errors import AsteriskUnknown
+from sovereign_ari.errors import AsteriskUnknown, SovereignError
 from sovereign_ari.telephony.legs import Leg
 from sovereign_ari.wire.ari_http import AriHttp
 
@@ -54,7 +54,8 @@ class HandOver:
         """Join the caller with a leg that is up; False when the caller came back instead.
 
         Raises:
-            AsteriskRefused: If the leg or the caller is gone; nobody has left us then.
+            AsteriskRefused: If the leg or the caller is gone; the caller has not left us then.
+            AsteriskUnavailable: Likewise.
             AsteriskUnknown: If it is not known where the caller is.
         """
         name = await self._ari.channel_name(leg.channel)
@@ -69,8 +70,8 @@ class HandOver:
                     if any(both <= set(bridge.channels) for bridge in await self._ari.bridges()):
                         return True
                     await asyncio.wait((back,), timeout=LOOK_S)
-        except TimeoutError:
-            raise AsteriskUnknown("it is not known where the caller is") from None
+        except (TimeoutError, SovereignError) as error:
+            raise AsteriskUnknown("it is not known where the caller is") from error
         return False
 
     async def refer(

@@ -72,6 +72,7 @@ async def test_a_command_reaches_the_controller_of_the_call(
     assert await api.pool.fetchval("SELECT count(*) FROM call_commands") == 0
 
 
+KINDS = "inject-context, say, end-call, transfer, cancel"
 NEITHER = (
     "destination: is neither a number in E.164 form, such as +31201234567, nor an extension, nor a"
     " SIP URI, such as sip:desk@example.com"
@@ -82,8 +83,9 @@ NEITHER = (
     ("body", "details"),
     [
         ({}, ["type: is required"]),
-        ({"type": "shout"}, ["type: is not one of inject-context, say, end-call, transfer"]),
-        ({"type": ["say"]}, ["type: is not one of inject-context, say, end-call, transfer"]),
+        ({"type": "shout"}, [f"type: is not one of {KINDS}"]),
+        ({"type": ["say"]}, [f"type: is not one of {KINDS}"]),
+        ({"type": "cancel", "message": "x"}, ["message: unknown field"]),
         ({"type": "say"}, ["content: is required", "end_after: is required"]),
         ({"type": "say", "content": "x"}, ["end_after: is required"]),
         (SAY | {"end_after": None}, ["end_after: input should be a valid boolean"]),
@@ -214,6 +216,18 @@ async def test_a_call_that_is_not_in_progress_says_what_it_is(
     assert code == 400
     assert answer["message"] == f"the call {a_call_id()} is not in progress: it is {status}"
     assert not it.told
+
+
+async def test_a_second_transfer_is_told_that_one_is_under_way(
+    api: Api, it: Commanded, path: str
+) -> None:
+    it.outcome = CommandOutcome.TRANSFER_UNDER_WAY
+    body = {"type": "transfer", "destination": "sip:desk@example.com", "message": "One moment."}
+    status, answer = await api.ask("POST", path, body)
+    assert (status, answer["error"]["code"]) == (409, "transfer_under_way")
+    assert answer["error"]["type"] == "conflict_error"
+    assert f"the caller of {a_call_id()} is being put through already" in answer["message"]
+    assert await api.pool.fetchval("SELECT count(*) FROM call_commands") == 0
 
 
 async def test_a_call_that_ends_meanwhile_is_told_so(api: Api, it: Commanded, path: str) -> None:

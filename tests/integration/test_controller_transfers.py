@@ -85,12 +85,46 @@ async def test_the_assistant_speaks_about_a_refusal(it: World) -> None:
 async def test_one_transfer_at_a_time(it: World) -> None:
     callee(it, "Ringing")
     call = await a_call(it)
-    it.controller.control(call, DESK)
-    await until(lambda: "ringing" in steps(it))
-    it.controller.control(call, DESK)
-    assert steps(it) == ["begun", "ringing", "failed"]
+    assert it.controller.control(call, replace(DESK, message="Now.")) is CommandOutcome.DONE
+    again = replace(DESK, message="Twice.")
+    for _ in range(2):  # before the first has begun, and when it rings
+        assert it.controller.control(call, again) is CommandOutcome.TRANSFER_UNDER_WAY
+        await until(lambda: "ringing" in steps(it))
+    assert steps(it) == ["begun", "ringing"]
     assert len(it.pbx.dialled) == 1
+    told = [note.detail for note in it.of(CallNote) if note.kind == "control"]
+    refused = {"type": "transfer", "refused": "transfer-under-way"}
+    assert told == [{"type": "transfer"}, refused, refused]
+    await it.pbx.refuse_call(f"{call}-transfer", 17, 486)
+    await until(lambda: it.controller.control(call, DESK) is CommandOutcome.DONE)
+    await until(lambda: len(it.pbx.dialled) == 2)
+    assert not any("Twice" in turn.agent_text for turn in it.of(TurnRecord))
     await it.pbx.hang_up("c")
+    await it.all_ended()
+
+
+async def test_a_fault_of_ours_is_told_to_the_conversation_in_one_line_and_leaves_nothing(
+    it: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Places):
+        async def take(self, organisation_id: str, call: CallId) -> None:
+            raise LookupError("odd")
+
+    it.places = Broken(free=1)
+    it.answers = lambda messages: "Sorry." if "technical" in messages[-1].content else "?"
+    call = await a_call(it)
+    it.controller.control(call, DESK)
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Sorry.")
+    (logged,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert logged.getMessage() == "a transfer failed"
+    assert steps(it) == ["begun", "failed"]
+    it.places = Places(free=1)
+    callee(it, "Up")
+    assert it.controller.control(call, DESK) is CommandOutcome.DONE
+    await until(lambda: it.end == TRANSFERRED if not it.controller.calls else False)
+    for channel in ("c", f"{call}-transfer"):
+        await it.pbx.hang_up(channel)
+    it.pbx.bridges.clear()
     await it.all_ended()
 
 
@@ -257,9 +291,10 @@ async def test_a_tool_lets_the_caller_talk_on_and_only_one_transfer_is_under_way
     assert live.transfers is not None
     desk = Destination("sip", DESK.destination, "blind", 30.0, None, "assistant")
     assert (await live.transfers.transfer(desk)).pending
-    again = await live.transfers.transfer(desk)
-    assert (again.transferred, again.pending) == (False, False)
-    assert again.reason == "the caller is being put through already"
+    for another in (desk, replace(desk, hold="music")):
+        again = await live.transfers.transfer(another)
+        assert (again.transferred, again.pending) == (False, False)
+        assert again.reason == "the caller is being put through already"
     await until(lambda: "ringing" in steps(it))
     assert len(it.pbx.dialled) == 1
     await it.pbx.hang_up("c")
