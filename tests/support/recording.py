@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import audioop
 import bisect
-import itertools
 import time
 import wave
 from collections.abc import Callable
@@ -123,7 +122,8 @@ class Heard:
         return bisect.bisect_left(self.packets, at_s - 0.02, key=_arrival)
 
     def _first_audio(self, begin: int, after_s: float, wanted: int) -> float | None:
-        for packet in itertools.islice(self.packets, begin, None):
+        for place in range(begin, len(self.packets)):
+            packet = self.packets[place]
             if max(packet.levels, default=0) < wanted:
                 continue
             for number, level in enumerate(packet.levels):
@@ -254,7 +254,9 @@ class Heard:
     def _timeline(self, from_s: float, to_s: float, buffer_s: float | None) -> NDArray[np.int16]:
         rate = self.rate_hz
         sound = np.zeros(max(0, round((to_s - from_s) * rate)), dtype="<i2")
-        for packet in self.packets:
+        # None comes before its place, so those before the first cannot belong here
+        for number in range(self._index_of(from_s - 0.1), len(self.packets)):
+            packet = self.packets[number]
             place_s = self.order.time_of(packet.place)
             if buffer_s is not None and packet.arrived_s - place_s > buffer_s:
                 continue
