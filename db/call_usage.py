@@ -14,7 +14,7 @@ from decimal import Decimal
 import asyncpg
 
 from sovereign_ari.domain.agent import Config
-from sovereign_ari.domain.usage import CallUsage, Charged, Kind, TurnUsage, Unit
+from sovereign_ari.domain.usage import SIDE_WORK, CallUsage, Charged, Kind, TurnUsage, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,21 @@ async def read_usage(
     turns = await connection.fetch(
         "SELECT at, models, usage FROM turns WHERE call_id = $1 ORDER BY number", call_id
     )
-    return CallUsage(**row, turns=[TurnUsage(**turn) for turn in turns], assistant=assistant)
+    beside = await connection.fetch(
+        """
+        SELECT at, coalesce(detail -> 'models', '{}') AS models,
+               coalesce(detail -> 'usage', '{}') AS usage
+          FROM call_notes WHERE call_id = $1 AND kind = $2 ORDER BY at, digest
+        """,
+        call_id,
+        SIDE_WORK,
+    )
+    return CallUsage(
+        **row,
+        turns=[TurnUsage(**turn) for turn in turns],
+        assistant=assistant,
+        beside=[TurnUsage(**work) for work in beside],
+    )
 
 
 async def count(

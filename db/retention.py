@@ -18,7 +18,7 @@ import asyncpg
 
 PLAIN_NOTES = (
     "provider_fault", "provider_retry", "provider_fallback", "provider_hedge", "circuit_open",
-    "fallback_unusable", "false_interruption", "speculation", "summary", "analysis",
+    "fallback_unusable", "false_interruption", "speculation", "summary", "analysis", "usage",
 )  # fmt: skip
 """Kinds of notes whose details hold nothing that a caller said or pressed."""
 

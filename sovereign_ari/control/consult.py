@@ -11,7 +11,8 @@ from sovereign_ari.control.ports import CallServices, Note
 from sovereign_ari.control.requests import regardless
 from sovereign_ari.conversation.briefing import Answers, Question, briefed
 from sovereign_ari.conversation.dialogue import Dialogue
-from sovereign_ari.conversation.terms import Reporting, in_language_of
+from sovereign_ari.conversation.side_work import SideWork
+from sovereign_ari.conversation.terms import Providers, Reporting, in_language_of
 from sovereign_ari.conversation.tools import NoTools
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.consent import LANGUAGES
@@ -65,7 +66,9 @@ class Consult:
         """
         asking = briefed(assistant, summary)
         async with self._media(leg) as media:
-            dialogue = self._dialogue = self._open(asking, media)
+            providers = self._services.providers.for_assistant(asking, self._wire, self._note)
+            work, begun_s = SideWork("briefing for a transfer", providers), self._services.clock()
+            dialogue = self._dialogue = self._open(asking, providers, media, work)
             talking = asyncio.create_task(dialogue.run(), name=f"consult {self._call}")
             ticking = asyncio.create_task(self._tick(media, dialogue), name="consult tick")
             keys = asyncio.create_task(self._listen_to_keys(leg), name="consult keys")
@@ -82,21 +85,23 @@ class Consult:
                 for task in (talking, ticking, keys):
                     task.cancel()
                 await asyncio.wait((talking, ticking, keys))
-        for task in done:
-            task.result()  # a fault of ours
+                work.told(self._note, self._services.clock() - begun_s)
+        for ended in done:
+            ended.result()  # a fault of ours
         if self._decision.done():
             return None if self._decision.result() else DECLINED
         return HUNG_UP if keys in done else NOBODY
 
-    def _open(self, asking: Assistant, media: MediaLeg) -> Dialogue:
+    def _open(
+        self, asking: Assistant, providers: Providers, media: MediaLeg, work: SideWork
+    ) -> Dialogue:
         services = self._services
-        providers = services.providers.for_assistant(asking, self._wire, self._note)
         answers = Answers(providers.stt, in_language_of(asking, LANGUAGES), self._decide)
         providers = replace(
             providers, stt=answers, llm=Question(asking), tools=NoTools(), speculate=False
         )
         told = Reporting(
-            turn=lambda _: None,
+            turn=work.turn,
             note=lambda kind, detail: self._note("consult", {"what": kind, **detail}),
             clock=services.clock,
             wall_clock=services.wall_clock,

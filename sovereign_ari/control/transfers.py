@@ -17,6 +17,7 @@ from sovereign_ari.control.line import CallersLine
 from sovereign_ari.control.ports import CallServices, Note
 from sovereign_ari.conversation.briefing import putting_through, summarise
 from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.side_work import SideWork
 from sovereign_ari.conversation.terms import Destination, TransferOutcome
 from sovereign_ari.domain import transfer
 from sovereign_ari.domain.agent import Route
@@ -249,7 +250,11 @@ class CallTransfers:
         if assistant is None or self.dialogue is None:
             return ""
         providers = self._services.providers.for_assistant(assistant, side.wire, side.note)
-        return await summarise(providers.llm, self.dialogue.history.messages)
+        work = SideWork("summary for a transfer", providers)
+        try:
+            return await summarise(work.model, self.dialogue.history.messages)
+        finally:
+            work.told(side.note)
 
     def _headers(self, told: Set[str], summary: str) -> dict[str, str]:
         """What the other side is told of the call, as variables of its channel."""

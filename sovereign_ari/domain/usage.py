@@ -1,7 +1,7 @@
 """What a call used of telephone, speech and models, and what that costs. Pure.
 
     telephony  seconds from the answer to the end, each started second whole
-    stt        seconds of the caller's line that were listened to
+    stt        seconds of the caller's line that were listened to, and of somebody who was briefed
     llm        input_tokens and output_tokens, as far as the provider counts them
     tts        characters that were synthesised, heard or not
     postcall   input_tokens and output_tokens of the summary and the analysis
@@ -28,6 +28,9 @@ Priced = Literal["minute", "million_input_tokens", "million_output_tokens", "mil
 Prices: TypeAlias = Mapping[str, Mapping[Priced, float]]
 """Credits by `provider/model`, or by `provider` for all others of its models: for a `minute`, and
 for a `million_input_tokens`, `million_output_tokens` and `million_characters`."""
+
+SIDE_WORK = "usage"
+"""Kind of the notes on the timeline that say what was used beside the conversation."""
 
 FREE = frozenset({"parrot", "pocketsphinx", "espeak"})
 """Run on the operator's own machine."""
@@ -84,6 +87,7 @@ class CallUsage:
     Attributes:
         turns: In their order.
         assistant: As it was at the call; it says who listened in a call without turns.
+        beside: What was used beside the conversation, with `stt_seconds` of its own.
     """
 
     direction: Direction
@@ -91,12 +95,13 @@ class CallUsage:
     ended_at: datetime
     turns: Sequence[TurnUsage]
     assistant: Config
+    beside: Sequence[TurnUsage] = ()
 
 
 def used_in(call: CallUsage) -> list[Used]:
     """Add up what a call used, what models do after it not included."""
     sums: dict[tuple[Kind, str, Unit], Decimal] = {}
-    for turn in call.turns:
+    for turn in (*call.turns, *call.beside):
         for kind, unit, name in _COUNTED:
             key = (kind, _label(turn.models.get(kind)), unit)
             sums[key] = sums.get(key, Decimal(0)) + _quantity(turn.usage.get(name))
@@ -133,7 +138,10 @@ def _lines(call: CallUsage) -> list[Used]:
     line = "web" if call.direction == "web" else "sip"
     lines = [_used("telephony", line, "seconds", _quantity(math.ceil(length_s)))]
     listened: dict[str, Decimal] = {}
-    for label, seconds in _listened(call, call.answered_at):
+    beside = [
+        (_label(each.models.get("stt")), each.usage.get("stt_seconds")) for each in call.beside
+    ]
+    for label, seconds in (*_listened(call, call.answered_at), *beside):
         listened[label] = listened.get(label, Decimal(0)) + _quantity(seconds)
     return lines + [_used("stt", label, "seconds", total) for label, total in listened.items()]
 

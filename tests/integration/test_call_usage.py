@@ -17,6 +17,7 @@ from db.call_usage import list_call_usage
 from db.erasure import erase_call
 from db.organisations import ensure_operator_organisation, update_organisation
 from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.records import CallNote
 from sovereign_ari.domain.usage import Prices
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.work.reports import Reports
@@ -24,7 +25,7 @@ from sovereign_ari.work.retention import erase_expired
 from sovereign_ari.work.usage import Counting
 from tests.support.api import CATALOGUE, VAULT, running_api
 from tests.support.report_world import PLAN, REPORT, Scripted, reporting, until_reported
-from tests.support.rows import a_call_id, answered, closed, opened, turn
+from tests.support.rows import NOON, a_call_id, answered, closed, opened, turn
 from tests.support.webhook_receiver import WebhookReceiver, webhook_receiver
 from tests.support.webhook_world import an_assistant_that_tells, rings, write
 
@@ -121,6 +122,22 @@ async def test_a_call_is_counted_and_shown_with_its_costs(
     assert page["breakdown"] == [{**line, "calls": 1} for line in shown["usage"]]
     assert (plain["breakdown"], foreign["breakdown"]) == (None, [])
     assert refused[0] == 400
+
+
+async def test_what_a_call_used_beside_its_conversation_counts_too(
+    pool: asyncpg.Pool, receiver: WebhookReceiver
+) -> None:
+    await an_assistant(pool, receiver, analysis_plan=None)
+    call = await a_call(pool)
+    took = {"tts_characters": 20, "stt_seconds": 30}
+    detail = {"for": "briefing for a transfer", "models": MODELS, "usage": took}
+    for kind, facts in (("usage", detail), ("usage", {}), ("dtmf", {"usage": took})):
+        await write(pool, CallNote(call, NOON, kind, facts))
+    async with reporting(pool, Scripted(), **counting()):
+        await until_reported(pool)
+    quantities = {(kind, unit): amount for kind, _, _, unit, amount, _ in await used(pool)}
+    assert quantities["stt", "seconds"] == 60 + 30
+    assert quantities["tts", "characters"] == 80 + 20
 
 
 async def test_what_many_calls_used_adds_up_and_one_unknown_cost_makes_the_sum_unknown(

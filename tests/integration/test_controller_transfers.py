@@ -14,6 +14,7 @@ from sovereign_ari.domain.control import CommandOutcome, Say, Transfer
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import CallNote, CallStatus, EndReason, TurnRecord
 from sovereign_ari.domain.transfer import Unreachable
+from sovereign_ari.speech.base import Token, Usage
 from tests.support.controller_world import World, world
 from tests.support.fake_ari import until
 
@@ -249,6 +250,30 @@ async def test_a_phone_that_asks_for_a_transfer_while_it_talks_to_us_is_declined
     await it.pbx.hang_up("c")
     await it.all_ended()
     assert it.end == ENDED
+
+
+async def test_what_the_briefing_of_a_human_took_is_written_down(it: World) -> None:
+    callee(it, "Up")
+    it.answers = lambda messages: (
+        [Token("Bo "), Usage(40, 2)] if messages[-1].role == "system" else "Yes."
+    )
+    call = await a_call(it)
+    it.stt.say("I am Bo")
+    await until(lambda: it.of(TurnRecord)[-1].heard_text == "Yes.")
+    it.controller.control(call, replace(DESK, mode="warm"))
+    await until(lambda: len(it.stt.streams) == 2)
+    await until(lambda: any("I have a caller for you. Bo Press 1" in s for s in it.tts.said))
+    it.stt.say("no")
+    await until(lambda: "failed" in steps(it))
+    used = [note.detail for note in it.of(CallNote) if note.kind == "usage"]
+    summary, briefing = (dict(detail["usage"]) for detail in used)
+    assert summary == {"llm_input_tokens": 40, "llm_output_tokens": 2}
+    assert 0 < briefing.pop("stt_seconds") < 10
+    assert 0 < briefing.pop("tts_characters") <= len(it.tts.said[-1]) + 60
+    assert not briefing
+    assert used[1]["models"] == {"stt": "told/stt", "tts": "scripted/tts"}
+    await it.pbx.hang_up("c")
+    await it.all_ended()
 
 
 async def test_a_caller_talks_on_with_the_assistant_until_somebody_answers(it: World) -> None:

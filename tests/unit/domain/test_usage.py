@@ -80,6 +80,20 @@ def test_each_listener_has_the_seconds_up_to_the_turns_it_heard() -> None:
     ]
 
 
+def test_what_was_used_beside_the_conversation_is_added_to_who_did_it() -> None:
+    briefing = TurnUsage(later(9), MODELS, {"tts_characters": 30, "stt_seconds": 7.5})
+    summary = TurnUsage(later(5), {"llm": "a/b"}, {"llm_input_tokens": 9, "llm_output_tokens": 4})
+    odd = TurnUsage(later(6), {}, {"stt_seconds": "x"})
+    made = call(turn(1, characters=12), seconds=60, beside=(summary, briefing, odd))
+    assert lines(*used_in(made)) == [
+        ("telephony", "sip", "", "seconds", 60),
+        ("stt", "openai", "gpt-4o-transcribe", "seconds", 67.5),
+        ("tts", "openai", "tts-1", "characters", 42),
+        ("llm", "a", "b", "input_tokens", 9),
+        ("llm", "a", "b", "output_tokens", 4),
+    ]
+
+
 def test_a_call_without_a_turn_was_listened_to_by_the_assistants_own() -> None:
     assert lines(*used_in(call(seconds=3.5))) == [
         ("telephony", "sip", "", "seconds", 4),
