@@ -7,7 +7,7 @@ decides which. So whoever withdrew one that nobody had taken knows that it is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,8 +42,8 @@ class Place:
 
     Attributes:
         status: Of the call.
-        controller: Who owns it.
-        granted: Whether the window had a place left; only a call in progress takes one.
+        controller: Who owns it; empty when nobody has taken it to place it.
+        granted: Whether the window had a place left, in which only commands that fit count.
         frees_at: When the next place becomes free.
         now: The database's clock.
     """
@@ -60,10 +60,11 @@ async def take_place(
     organisation_id: str,
     call_id: str,
     *,
+    fitting: Collection[str],
     allowed: int,
     period: timedelta,
 ) -> Place:
-    """Take a place in the window of a call in progress.
+    """Take a place in the window of a call that has a status to which the command fits.
 
     Until the transaction ends, other commands to the call wait: their ids follow their order.
 
@@ -77,7 +78,7 @@ async def take_place(
           FROM calls AS c
           LEFT JOIN LATERAL (
                SELECT * FROM take_place('call:' || c.id, $3, $4)
-                WHERE c.status = 'in-progress'
+                WHERE c.status = ANY($5)
           ) AS place ON true
          WHERE c.organisation_id = $1 AND c.id = $2
         """,
@@ -85,6 +86,7 @@ async def take_place(
         call_id,
         allowed,
         period,
+        list(fitting),
     )
     if row is None:
         raise NotFound(f"no call {call_id}")

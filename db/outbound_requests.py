@@ -33,7 +33,7 @@ NOT_TAKEN = "the call was not dialled: no controller had room for it within 5 s"
 _TAKE = f"""
 WITH wanted AS (
     SELECT call_id FROM outbound_requests
-     WHERE (created_at <= clock_timestamp() - $2::interval) = $4
+     WHERE (cancelled OR created_at <= clock_timestamp() - $2::interval) = $4
      ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM outbound_requests AS r USING wanted AS w WHERE r.call_id = w.call_id
@@ -45,7 +45,8 @@ WITH wanted AS (
               c.organisation_id
 )
 SELECT c.id, c.created_at, c.dialled, c.caller, c.number_id::text, c.organisation_id::text,
-       t.config, t.first_message AS greeting, t.context, t.ring_s, t.withheld, t.trunk_id::text,
+       t.config, t.first_message AS greeting, t.context, t.ring_s, t.withheld, t.cancelled,
+       t.trunk_id::text,
        n.name AS number_name, coalesce(trunk.addresses, '{{}}') AS addresses,
        trunk.outbound_number, c.assistant_id::text, a.id IS NOT NULL AS is_stored,
        {", ".join(f"a.{name}" for name in FIELDS)},
@@ -82,7 +83,7 @@ class RequestBox:
     async def take(self, room: Callable[[], int]) -> list[PlacedCall]:
         """Wait for calls and take them, no more at once than `room` tells.
 
-        Those that nobody took in time are taken too, with the reason why they are not placed.
+        Those that nobody took in time, or that were cancelled, are taken too, to be closed.
 
         Raises:
             DatabaseUnavailable: If the connection is lost.
@@ -106,6 +107,24 @@ class RequestBox:
             _TAKE, self._controller, TAKEN_WITHIN, limit, late, CODEC
         )
         return [_placed(row, self._defaults, NOT_TAKEN if late else None) for row in rows]
+
+
+async def cancel_untaken(
+    connection: asyncpg.Connection, organisation_id: str, call_id: str
+) -> bool:
+    """Have a call closed instead of placed; False when a controller has taken it already."""
+    cancelled = await connection.fetchval(
+        """
+        WITH cancelled AS (
+            UPDATE outbound_requests SET cancelled = true
+             WHERE organisation_id = $1 AND call_id = $2 RETURNING call_id
+        ) SELECT call_id, pg_notify($3, '') FROM cancelled
+        """,
+        organisation_id,
+        call_id,
+        REQUESTS,
+    )
+    return cancelled is not None
 
 
 async def close_untaken(connection: asyncpg.Connection) -> list[str]:
@@ -163,7 +182,8 @@ def _placed(
         trunk_id=row["trunk_id"],
         addresses=tuple(row["addresses"]),
         ring_s=row["ring_s"],
-        refusal=refusal,
+        refusal=None if row["cancelled"] else refusal,
+        cancelled=row["cancelled"],
     )
 
 

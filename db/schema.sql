@@ -581,6 +581,7 @@ CREATE TABLE public.outbound_requests (
     ring_s double precision,
     withheld boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    cancelled boolean DEFAULT false NOT NULL,
     CONSTRAINT outbound_requests_config_check CHECK ((jsonb_typeof(config) = 'object'::text)),
     CONSTRAINT outbound_requests_ring_s_check CHECK (((ring_s >= (1)::double precision) AND (ring_s <= (300)::double precision)))
 );

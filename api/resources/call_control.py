@@ -17,9 +17,11 @@ from api.resources.call_control_bodies import ControlBody
 from api.views import View
 from db.commands import Withdrawn, send, take_place, withdraw
 from db.outbound_legs import take_leg
+from db.outbound_requests import cancel_untaken
 from db.pool import UNAVAILABLE
 from db.transfers import find_line
-from sovereign_ari.domain.control import CommandOutcome, ControlCommand, Transfer
+from sovereign_ari.domain.control import Cancel, CommandOutcome, ControlCommand, Transfer
+from sovereign_ari.domain.ids import CallId, direction_of
 from sovereign_ari.domain.transfer import Unreachable, dial, is_public, refer_to
 from sovereign_ari.errors import Conflict, Impossible, InvalidRequest, RateLimited
 
@@ -27,6 +29,9 @@ COMMANDS_PER_CALL = 10
 PERIOD = timedelta(seconds=60)
 ANSWERED_WITHIN_S = 2.0
 IN_PROGRESS = "in-progress"
+UNANSWERED = ("connecting", "ringing")
+TAKEN_PAUSES_S = (0.02, 0.05, 0.1, 0.3)
+"""Between a controller's word that a call is its own and the moment at which it knows the call."""
 SENT = "Command sent successfully"
 
 call_control = Endpoints("Calls")
@@ -58,9 +63,10 @@ async def control_call(asked: Asked, call_id: str, body: ControlBody) -> Command
     through once its `message` was heard; when that fails the assistant is told why, and speaks
     about it; a transfer that leaves the platform is an outgoing call of the organisation too. One
     transfer at a time: while one is under way another is answered with `transfer_under_way`, and
-    neither it nor its `message` is heard. The answer comes when the call has taken the command, at
-    once as a rule. When it is not taken within two seconds it is withdrawn and answered with
-    `call_not_answering`.
+    neither it nor its `message` is heard. `cancel` is the one command for a call that is not
+    `in-progress` yet: it gives up an outgoing call that nobody has answered. The answer comes
+    when the call has taken the command, at once as a rule. When it is not taken within two seconds
+    it is withdrawn and answered with `call_not_answering`.
     """
     return await _tell(asked, call_id, body.root.command())
 
@@ -88,9 +94,23 @@ async def _fault(
 
 async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandSent:
     """Send a command and say what became of it."""
+    fate = await _deliver(asked, call_id, command)
+    for pause_s in TAKEN_PAUSES_S if isinstance(command, Cancel) else ():
+        if fate.outcome is not CommandOutcome.NOT_ACTIVE:
+            break
+        await asyncio.sleep(pause_s)
+        fate = await _deliver(asked, call_id, command)
+    return _read(call_id, fate)
+
+
+async def _deliver(asked: Asked, call_id: str, command: ControlCommand) -> Withdrawn:
     with ExitStack() as stack:
         async with asked.tenant() as connection:
-            controller = await _admit(asked, connection, call_id)
+            controller = await _admit(asked, connection, call_id, command)
+            if not controller:
+                untaken = await cancel_untaken(connection, asked.organisation_id, call_id)
+                outcome = CommandOutcome.DONE if untaken else CommandOutcome.NOT_ACTIVE
+                return Withdrawn(taken=True, outcome=outcome)
             fault = await _fault(asked, connection, call_id, command)
             command_id = answer = None
             if fault is None:
@@ -104,17 +124,28 @@ async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandS
     if answer.done():
         with suppress(*UNAVAILABLE):  # the row goes later, and what we know is true
             await _withdraw(asked, command_id)
-        return _read(call_id, Withdrawn(taken=True, outcome=answer.result()))
-    return _read(call_id, await _withdraw(asked, command_id))
+        return Withdrawn(taken=True, outcome=answer.result())
+    return await _withdraw(asked, command_id)
 
 
-async def _admit(asked: Asked, connection: asyncpg.Connection, call_id: str) -> str:
-    """Take a place in the window of the call, and name its controller."""
+async def _admit(
+    asked: Asked, connection: asyncpg.Connection, call_id: str, command: ControlCommand
+) -> str:
+    """Take a place in the window of the call, and name its controller.
+
+    Nobody has a call that is to be cancelled and that no controller has taken.
+    """
+    fitting = UNANSWERED if isinstance(command, Cancel) else (IN_PROGRESS,)
     place = await take_place(
-        connection, asked.organisation_id, call_id, allowed=COMMANDS_PER_CALL, period=PERIOD
+        connection,
+        asked.organisation_id,
+        call_id,
+        fitting=fitting,
+        allowed=COMMANDS_PER_CALL,
+        period=PERIOD,
     )
-    if place.status != IN_PROGRESS:
-        raise InvalidRequest(f"the call {call_id} is not in progress: it is {place.status}")
+    if (why := _unfit(CallId(call_id), command, place.status)) is not None:
+        raise InvalidRequest(f"the call {call_id} {why}")
     if not place.granted:
         wait_s = max(1, ceil((place.frees_at - place.now).total_seconds()))
         raise RateLimited(
@@ -122,6 +153,20 @@ async def _admit(asked: Asked, connection: asyncpg.Connection, call_id: str) -> 
             retry_after_s=wait_s,
         )
     return place.controller
+
+
+def _unfit(call: CallId, command: ControlCommand, status: str) -> str | None:
+    """Why a call does not take a command."""
+    placed = direction_of(call) == "outbound"
+    if isinstance(command, Cancel):
+        if not placed:
+            return "cannot be cancelled: it is not an outgoing one"
+        why = "; end-call ends it" if status == IN_PROGRESS else ""
+        return None if status in UNANSWERED else f"cannot be cancelled: it is {status}{why}"
+    if status == IN_PROGRESS:
+        return None
+    how = "; cancel gives it up" if placed and status in UNANSWERED else ""
+    return f"is not in progress: it is {status}{how}"
 
 
 async def _withdraw(asked: Asked, command_id: int) -> Withdrawn:

@@ -151,16 +151,31 @@ class Transfer(Body):
         )
 
 
+class Cancel(Body):
+    """Gives up an outgoing call that nobody has answered."""
+
+    example: ClassVar = {"type": "cancel"}
+
+    type: Literal["cancel"]
+
+    def command(self) -> control.ControlCommand:
+        """As the controller takes it."""
+        return control.Cancel()
+
+
 _KINDS: dict[Any, type[Body]] = {
     "inject-context": InjectContext,
     "say": Say,
     "end-call": EndCall,
     "transfer": Transfer,
+    "cancel": Cancel,
 }
 
 
 class ControlBody(
-    RootModel[Annotated[InjectContext | Say | EndCall | Transfer, Field(discriminator="type")]]
+    RootModel[
+        Annotated[InjectContext | Say | EndCall | Transfer | Cancel, Field(discriminator="type")]
+    ]
 ):
     """One command; `type` says which."""
 

@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 from sovereign_ari.control.adoption import Adopter
 from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
-from sovereign_ari.control.outbound_call import OutboundCall, refuse
+from sovereign_ari.control.outbound_call import OutboundCall, give_up, refuse
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.referrals import decline
 from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
@@ -241,7 +241,9 @@ class Controller:
 
     def place(self, placed: PlacedCall) -> None:
         """Call somebody, or write down why not. Never waits."""
-        if placed.refusal is None:
+        if placed.cancelled:
+            give_up(placed, self._services)
+        elif placed.refusal is None:
             self._begin(OutboundCall(placed, self._services), Placed())
         else:
             refuse(placed, placed.refusal, self._services)

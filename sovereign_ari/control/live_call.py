@@ -33,7 +33,7 @@ from sovereign_ari.domain.call import (
     Transferred,
     Unready,
 )
-from sovereign_ari.domain.control import CommandOutcome, ControlCommand, EndCall, Transfer
+from sovereign_ari.domain.control import Cancel, CommandOutcome, ControlCommand, EndCall, Transfer
 from sovereign_ari.domain.dialplan import (
     ANSWER_CONTEXT,
     ANSWER_EXTENSION,
@@ -116,6 +116,8 @@ class LiveCall:
     def control(self, command: ControlCommand) -> CommandOutcome:
         """Do what a client of the API asks."""
         if not self.is_talking or self._dialogue is None or self.transfers is None:
+            return CommandOutcome.NOT_ACTIVE
+        if isinstance(command, Cancel):
             return CommandOutcome.NOT_ACTIVE
         if isinstance(command, Transfer):
             outcome = self.transfers.order(command)

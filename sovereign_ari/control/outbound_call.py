@@ -20,7 +20,9 @@ from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.call import (
     CallEvent,
+    CallState,
     Command,
+    ConversationEnded,
     Failed,
     HungUp,
     Outcome,
@@ -28,6 +30,7 @@ from sovereign_ari.domain.call import (
     Rang,
     Unanswered,
 )
+from sovereign_ari.domain.control import Cancel, CommandOutcome, ControlCommand
 from sovereign_ari.domain.dialplan import VARIABLE_APP
 from sovereign_ari.domain.ids import leg_of
 from sovereign_ari.domain.outbound import CODEC, PlacedCall
@@ -45,9 +48,14 @@ from sovereign_ari.telephony.legs import Leg
 
 LINE = "line"
 GONE_BEFORE_SPEECH = 16
+UNHEARD = (CallState.PREPARING, CallState.DIALLING, CallState.ANSWERING)
+"""Where nobody has heard us yet."""
 UNMINDED_S = 15.0
 """If we die while it rings, the PBX ends the call after so much more than it may ring. The answer
 brings the call another limit."""
+
+CANCELLED = Outcome(CallStatus.ENDED, EndReason.ASSISTANT_HANGUP)
+"""As when a caller gives up before we answer: the call has ended, and who hung up is said."""
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +63,18 @@ log = logging.getLogger(__name__)
 def refuse(placed: PlacedCall, why: str, services: CallServices) -> None:
     """Write down that a call was not placed, and have its webhooks told."""
     log.error("the call %s is not placed: %s", placed.call_id, why)
+    _close_unplaced(placed, Outcome(CallStatus.FAILED, EndReason.UNREACHABLE, error=why), services)
+
+
+def give_up(placed: PlacedCall, services: CallServices) -> None:
+    """Write down that a call was cancelled before we took it, and have its webhooks told."""
+    _close_unplaced(placed, CANCELLED, services)
+
+
+def _close_unplaced(placed: PlacedCall, outcome: Outcome, services: CallServices) -> None:
     record = CallRecord(placed.call_id, _invitation(placed), services)
     record.open(placed.route)
-    record.close(Outcome(CallStatus.FAILED, EndReason.UNREACHABLE, error=why), {})
+    record.close(outcome, {})
 
 
 def _invitation(placed: PlacedCall) -> Invitation:
@@ -85,6 +102,16 @@ class OutboundCall(LiveCall):
     def has_line(self) -> bool:
         """See `LiveCall`: until the answer it is a leg."""
         return self._picked_up
+
+    def control(self, command: ControlCommand) -> CommandOutcome:
+        """See `LiveCall`. It can be cancelled until somebody has answered and hears us."""
+        if not isinstance(command, Cancel):
+            return super().control(command)
+        if self.runner.state not in UNHEARD:
+            return CommandOutcome.NOT_ACTIVE
+        self.note("control", {"type": command.type})
+        self.runner.post(ConversationEnded(CANCELLED.reason))
+        return CommandOutcome.DONE
 
     async def _perform(self, command: Command, event: CallEvent) -> None:
         match command:

@@ -68,10 +68,17 @@ class Transfer:
     hold: Literal["music", "assistant"] = "music"
 
 
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Give up a call that we place and that nobody has answered."""
+
+    type: ClassVar[str] = "cancel"
+
+
 DialogueCommand: TypeAlias = Say | InjectContext | EndCall
 """What the conversation does itself."""
 
-ControlCommand: TypeAlias = DialogueCommand | Transfer
+ControlCommand: TypeAlias = DialogueCommand | Transfer | Cancel
 
 
 class CommandOutcome(StrEnum):
@@ -99,7 +106,7 @@ class TakenCommand:
 
 
 _KINDS: Mapping[str, type[ControlCommand]] = {
-    kind.type: kind for kind in (Say, InjectContext, EndCall, Transfer)
+    kind.type: kind for kind in (Say, InjectContext, EndCall, Transfer, Cancel)
 }
 
 

@@ -36,6 +36,7 @@ class PlacedCall:
         addresses: Of that trunk, in the order of fail-over.
         ring_s: How long it may ring, None for the platform's default.
         refusal: Why it is not placed at all, None when it is.
+        cancelled: Whether its client did not want it any more before we took it.
     """
 
     call_id: CallId
@@ -49,6 +50,7 @@ class PlacedCall:
     addresses: Sequence[str]
     ring_s: float | None = None
     refusal: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

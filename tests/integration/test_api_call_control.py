@@ -377,6 +377,6 @@ async def test_the_document_describes_every_type(api: Api) -> None:
     body = operation["requestBody"]["content"]["application/json"]
     schema = document["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
     assert set(schema["discriminator"]["mapping"]) == {
-        "inject-context", "say", "end-call", "transfer",
+        "inject-context", "say", "end-call", "transfer", "cancel",
     }  # fmt: skip
     assert body["example"] == SAY | {"content": "One moment, a colleague is looking it up."}

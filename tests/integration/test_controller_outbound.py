@@ -11,7 +11,7 @@ import pytest
 
 from sovereign_ari.control import sweep
 from sovereign_ari.domain.agent import Route
-from sovereign_ari.domain.control import CommandOutcome, EndCall
+from sovereign_ari.domain.control import Cancel, CommandOutcome, EndCall
 from sovereign_ari.domain.ids import CallId, call_id, leg_of
 from sovereign_ari.domain.outbound import PlacedCall
 from sovereign_ari.domain.records import (
@@ -49,6 +49,7 @@ def place(
     addresses: int = 1,
     ring_s: float = 10.0,
     refusal: str | None = None,
+    cancelled: bool = False,
 ) -> None:
     it.pbx.called += 1
     it.controller.place(
@@ -64,6 +65,7 @@ def place(
             addresses=("a.example.com", "b.example.com")[:addresses],
             ring_s=ring_s,
             refusal=refusal,
+            cancelled=cancelled,
         )
     )
 
@@ -216,6 +218,54 @@ async def test_a_call_that_is_not_placed_is_closed_with_the_reason(it: World) ->
         EndReason.UNREACHABLE,
         "nobody had room",
     )
+    assert not it.pbx.dialled
+
+
+CANCELLED = (CallStatus.ENDED, EndReason.ASSISTANT_HANGUP)
+
+
+async def test_a_call_that_rings_can_be_cancelled(it: World) -> None:
+    rings(it)
+    place(it)
+    await ringing(it)
+    assert it.controller.control(CALL, Cancel()) is CommandOutcome.DONE
+    await until(lambda: f"DELETE channels/{LINE}" in it.pbx.requests)
+    await it.all_ended()
+    assert it.end == CANCELLED
+    [closed] = it.of(CallClosed)
+    assert (closed.error, it.of(CallAnswered)) == (None, [])
+    assert it.controller.control(CALL, Cancel()) is CommandOutcome.NOT_ACTIVE
+
+
+@pytest.mark.parametrize("step", ["media", "create", "dial", "variables", "continue"])
+async def test_a_call_can_be_cancelled_at_every_step_before_somebody_hears_us(
+    it: World, step: str
+) -> None:
+    answers(it)
+    gate = it.pbx.hold(step)
+    place(it)
+    await until(lambda: step in it.pbx.waiting)
+    assert it.controller.control(CALL, Cancel()) is CommandOutcome.DONE
+    gate.set()
+    await it.all_ended()
+    assert it.end == CANCELLED
+    assert not it.of(TurnRecord) or not it.of(TurnRecord)[0].heard_text
+
+
+async def test_a_call_that_was_answered_is_not_cancelled(it: World) -> None:
+    answers(it)
+    place(it)
+    await it.greeted()
+    assert it.controller.control(CALL, Cancel()) is CommandOutcome.NOT_ACTIVE
+    await it.pbx.hang_up(LINE)
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED, EndReason.USER_HANGUP)
+
+
+async def test_a_call_that_was_cancelled_before_it_was_taken_is_closed_so(it: World) -> None:
+    place(it, cancelled=True)
+    await it.all_ended()
+    assert it.end == CANCELLED
     assert not it.pbx.dialled
 
 

@@ -168,7 +168,9 @@ async def test_commands_to_one_call_are_done_in_the_order_in_which_they_were_adm
 
     async def client(number: int) -> None:
         async with acting_for(pool, owner) as connection:
-            await take_place(connection, owner, call, allowed=99, period=table.KEPT_FOR)
+            await take_place(
+                connection, owner, call, fitting=["in-progress"], allowed=99, period=table.KEPT_FOR
+            )
             order.append(f"{number}")
             await asyncio.sleep(0.01)
             await send(connection, owner, call, "sovereign-1", Say(f"{number}", end_after=False))
@@ -243,7 +245,9 @@ async def test_no_step_waits_for_the_disk(pool: asyncpg.Pool, owner: str, call: 
 
     async def logged_bytes(connection: asyncpg.Connection) -> int:
         async with connection.transaction():
-            await take_place(connection, owner, call, allowed=9, period=table.KEPT_FOR)
+            await take_place(
+                connection, owner, call, fitting=["in-progress"], allowed=9, period=table.KEPT_FOR
+            )
             begun = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
             await send(connection, owner, call, "sovereign-1", HELLO)
             written: int = await connection.fetchval(
