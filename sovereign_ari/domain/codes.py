@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sovereign_ari.domain.expectation import IDENTIFIER, Expected
+from sovereign_ari.domain.expectation import IDENTIFIER, Expected, names_code
 from sovereign_ari.domain.numerals import group_of
 from sovereign_ari.domain.spoken import words_of
 
@@ -44,18 +44,14 @@ _IBAN = re.compile(r"([a-z]{2})\d{2}[a-z\d]*")
 _IBAN_SIGNS = {"de": 22, "nl": 18, "be": 16, "at": 20, "ch": 21, "lu": 20, "fr": 27, "gb": 22}
 _COMPLETE_NUMBERS = frozenset("110 112 116117 911 999 144 113".split())
 MOST_DIGITS = 10
+"""Of a number that may be a telephone number."""
+
+MOST_CODE_SIGNS = 30
 
 
 def code_goes_on(text: str, expected: Expected) -> bool | None:
     """Whether more of the number or code at the end must come; None when there is none."""
-    tokens = _TOKEN.findall(_AMOUNT.sub(" amount ", text))
-    shouted = text.isupper() and any(len(one) > 4 and one.isalpha() for one in tokens)
-    at = len(tokens)
-    while at and _is_part(tokens[at - 1], shouted=shouted):
-        at -= 1
-    while at < len(tokens) and tokens[at].lower() in _ARTICLES:
-        at += 1
-    tail, lead = tokens[at:], words_of(" ".join(tokens[:at]))
+    tail, lead = _parted(text)
     if not tail or _MEASURED.fullmatch("".join(tail).lower()):
         return None
     if expected.quantity and not _name_of(lead):
@@ -63,6 +59,27 @@ def code_goes_on(text: str, expected: Expected) -> bool | None:
     if not _is_read_out(tail, lead, expected):
         return None
     return not _is_complete(tail, lead, expected)
+
+
+def is_no_telephone(text: str, expected: Expected) -> bool:
+    """Whether the digits at the end are those of a code, by its name or by what was asked for."""
+    _, lead = _parted(text)
+    while lead and lead[-1] in _ARTICLES:
+        lead.pop()  # "oh" is a digit here
+    named = _name_of(lead)
+    return _names_code(lead, named) if named else expected.code
+
+
+def _parted(text: str) -> tuple[list[str], list[str]]:
+    """The digits and letters at the end, and the words before them."""
+    tokens = _TOKEN.findall(_AMOUNT.sub(" amount ", text))
+    shouted = text.isupper() and any(len(one) > 4 and one.isalpha() for one in tokens)
+    at = len(tokens)
+    while at and _is_part(tokens[at - 1], shouted=shouted):
+        at -= 1
+    while at < len(tokens) and tokens[at].lower() in _ARTICLES:
+        at += 1
+    return tokens[at:], words_of(" ".join(tokens[:at]))
 
 
 def _is_part(token: str, *, shouted: bool) -> bool:
@@ -117,6 +134,12 @@ def _name_of(lead: Sequence[str]) -> str:
     return ""
 
 
+def _names_code(lead: Sequence[str], named: str) -> bool:
+    """Whether what the end of these words names is no telephone number."""
+    at = max(at for at, word in enumerate(lead) if word == named)
+    return names_code(lead[max(0, at - 1) : at + 1])
+
+
 def _is_complete(tail: Sequence[str], lead: Sequence[str], expected: Expected) -> bool:
     groups = [group_of(word) for token in tail for word in words_of(token)]
     code = "".join(
@@ -131,4 +154,10 @@ def _is_complete(tail: Sequence[str], lead: Sequence[str], expected: Expected) -
         return _POSTCODE.fullmatch(code) is not None
     if not lead and (code in _COMPLETE_NUMBERS or _BARE_POSTCODE.fullmatch(code)):
         return True
+    if named := _name_of(lead):
+        long = _names_code(lead, named)
+    else:
+        long = expected.code
+    if long:
+        return len(code) >= MOST_CODE_SIGNS
     return len(code) >= MOST_DIGITS and code.isdecimal() and code[0] != "0"

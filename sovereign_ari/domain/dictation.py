@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import phonenumbers
 
-from sovereign_ari.domain.codes import code_goes_on
+from sovereign_ari.domain.codes import MOST_CODE_SIGNS, code_goes_on, is_no_telephone
 from sovereign_ari.domain.expectation import Expected
 from sovereign_ari.domain.numerals import Group, group_of
 from sovereign_ari.domain.spoken import words_of
@@ -27,6 +27,7 @@ REGIONS = {"nl": ("NL", "BE"), "de": ("DE", "AT", "CH"), "en": ("GB", "US")}
 
 FEWEST_PHONE_DIGITS = 10
 MOST_PHONE_DIGITS = 15  # E.164
+CARD_DIGITS = 16
 
 _DOUBLE = frozenset({"double", "dubbel", "dubbele", "doppel", "doppelt"})
 _PLAIN = re.compile(
@@ -71,8 +72,13 @@ def is_dictating(text: str, expected: Expected, language: str | None) -> bool:
         if plus:
             return not _is_complete(digits, expected, language, plus=True)
         if _is_dictation(groups) or expected.wants_more(digits):
-            whole = _is_complete(digits, expected, language, plus=False)
-            return not whole and code is not False
+            if code is False:
+                return False
+            if expected.digits is None and is_no_telephone(text, expected):
+                return len(digits) < MOST_CODE_SIGNS
+            if expected.digits is None and _is_card(groups):
+                return True
+            return not _is_complete(digits, expected, language, plus=False)
         return code is True and not _is_date(groups)
     return code is True or _is_spelling(words, expected)
 
@@ -125,6 +131,12 @@ def _in_pairs(groups: Sequence[Group]) -> bool:
         len(one.digits) > 1 and len(other.digits) > 1 and one.numeral and other.numeral
         for one, other in pairwise(groups)
     )
+
+
+def _is_card(groups: Sequence[Group]) -> bool:
+    """Whether it is a part of a number that is grouped as those of cards, and no telephone's."""
+    fours = all(group.numeral and len(group.digits) == 4 for group in groups)
+    return fours and 2 < len(groups) < CARD_DIGITS // 4 and groups[0].digits[0] != "0"
 
 
 def _is_complete(digits: str, expected: Expected, language: str | None, *, plus: bool) -> bool:

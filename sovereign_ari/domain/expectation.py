@@ -7,6 +7,7 @@ name that is spelled. English, Dutch and German.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sovereign_ari.domain.spoken import words_of
@@ -48,6 +49,40 @@ IDENTIFIER = re.compile(
 )
 """A word that names something that is read out; in lower case, without accents."""
 
+_BARE = re.compile(r"numbers?|nummers?|nummern|nr")
+_NO_CODE = re.compile(
+    r"\w*(?:phone|telefoon|telefon|mobiele?|mobil|handy|fax|cell|contact|kontakt|whatsapp|gsm|bel"
+    r"|ruf|festnetz|geschafts|privat|prive|vaste|werk|thuis)(?:number|nummer|nummern)"
+    r"|phone|extension|ext|toestel|durchwahl|birthday|birth|dob|verjaardag|geboortedatum"
+    r"|geburtstag|geburtsdatum"
+)
+_KINDS = frozenset(
+    "order customer client account reference ref tracking serial card policy invoice passport "
+    "case booking ticket member membership patient confirmation contract licence license "
+    "registration meter claim security insurance id identification file tax vat parcel package "
+    "shipment imei product model batch voucher gift document employee student reservation "
+    "transaction device iban plate rekening klant bestelling order polis referentie dossier "
+    "factuur paspoort burgerservice bsn kaart pas zending meter serie boeking contract konto "
+    "kunden rechnung referenz vertrag ausweis karten sendung auftrag zahler serien buchung "
+    "versicherung steuer".split()
+)
+_ON_SOMETHING = re.compile(r"\b(?:numbers?|nummers?|nummern) (?:on|op|auf)\b", re.IGNORECASE)
+
+
+def names_code(words: Sequence[str]) -> bool:
+    """Whether these words, of `words_of`, name something read out that is no telephone number.
+
+    "Customer number", "klantnummer" and "Code" do; "number" alone may be a telephone number.
+    """
+    for at, word in enumerate(words):
+        word = word.removesuffix("s") if word not in _KINDS else word
+        if IDENTIFIER.fullmatch(word) is None or _NO_CODE.fullmatch(word):
+            continue
+        if _BARE.fullmatch(word) is None or (at and words[at - 1] in _KINDS):
+            return True
+    return False
+
+
 _POSTCODE = re.compile(r"post ?code|postal code|\bzip|postleitzahl|\bplz\b", re.IGNORECASE)
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|old|long|late|far|often|big)|\bwhat (?:time|year|day|age|size|date)"
@@ -70,6 +105,7 @@ class Expected:
         phone: A telephone number.
         spelling: Letters one by one.
         identifier: A number or a code that is read out, of whatever length.
+        code: One that is certainly no telephone number, however much it may look like one.
         postcode: One that is a postcode.
         quantity: How many, how old, what time: a number that is said in one go.
     """
@@ -78,6 +114,7 @@ class Expected:
     phone: bool = False
     spelling: bool = False
     identifier: bool = False
+    code: bool = False
     postcode: bool = False
     quantity: bool = False
 
@@ -100,11 +137,14 @@ def expected_after(said: str) -> Expected:
         named = count[1].lower()
         digits = int(named) if named.isdigit() else _COUNTS[named]
         return Expected(digits=digits, identifier=True)
+    words = words_of(asked)
+    on_it = _ON_SOMETHING.search(asked) is not None
     quantity = _QUANTITY.search(asked) is not None
     return Expected(
         phone=_PHONE.search(said) is not None,
         spelling=_SPELL.search(said) is not None,
-        identifier=not quantity and any(map(IDENTIFIER.fullmatch, words_of(asked))),
+        identifier=not quantity and any(map(IDENTIFIER.fullmatch, words)),
+        code=not quantity and _PHONE.search(asked) is None and (on_it or names_code(words)),
         postcode=not quantity and _POSTCODE.search(asked) is not None,
         quantity=quantity,
     )
