@@ -26,6 +26,7 @@ from db.outbound_requests import open_requests
 from db.pool import UNAVAILABLE, close_pool, create_pool
 from sovereign_ari import __version__, garbage, log
 from sovereign_ari.adoptions import PooledAdoptions
+from sovereign_ari.apologies import Apologies, speak_apologies
 from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.call_request import IntegratorRequests, Rules
 from sovereign_ari.call_tools import call_tools
@@ -36,15 +37,13 @@ from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.placing import serve_requests
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.controller_gauges import watch_controller
-from sovereign_ari.conversation.terms import APOLOGY
 from sovereign_ari.conversation.tools import Patience
 from sovereign_ari.directory import PooledDirectory
 from sovereign_ari.domain.records import JournalEntry
-from sovereign_ari.errors import Bug, DatabaseUnavailable, ProviderError, SettingsError
+from sovereign_ari.errors import Bug, DatabaseUnavailable, SettingsError
 from sovereign_ari.heartbeat import beat
 from sovereign_ari.masterkeys import opening_vault
 from sovereign_ari.media import vad
-from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.metrics import ControllerMetrics, measure_loop_lag
 from sovereign_ari.node_trunks import node_trunks
 from sovereign_ari.outgoing.http import OutgoingHttp, guarded_connector
@@ -97,8 +96,7 @@ async def run_controller(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         pool = await _open_pool(stack, settings, "controller", max_size=8)
         registry = await stack.enter_async_context(_registry(settings))
-        apology = await _speak_apology(registry)
-        await registry.warm_up()
+        apologies, _ = await asyncio.gather(speak_apologies(registry), registry.warm_up())
         await asyncio.to_thread(vad.warm_up)
         ari = await stack.enter_async_context(AriHttp(address))
         rtp, pacer = _open_audio(stack, settings)
@@ -114,7 +112,7 @@ async def run_controller(settings: Settings) -> None:
             pacer=pacer,
             journal=_CountingJournal(writer, metrics),
             directory=PooledDirectory(pool, default_blocks(settings)),
-            providers=_call_providers(settings, registry, vault, apology, breakers),
+            providers=_call_providers(settings, registry, vault, apologies, breakers),
             clock=time.monotonic,
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),
@@ -237,12 +235,12 @@ def _call_providers(
     settings: Settings,
     registry: ProviderRegistry,
     vault: Vault,
-    apology: tuple[bytes, AudioFormat],
+    apologies: Apologies,
     breakers: Breakers,
 ) -> CallProviders:
     paces = Paces() if settings.hedge_llm else None
     return CallProviders(
-        registry, OwnKeys(vault), apology, breakers, paces, speculate=settings.speculate
+        registry, OwnKeys(vault), apologies, breakers, paces, speculate=settings.speculate
     )
 
 
@@ -325,16 +323,6 @@ def _registry(settings: Settings) -> ProviderRegistry:
             google_credentials=settings.google_application_credentials,
         ),
     )
-
-
-async def _speak_apology(registry: ProviderRegistry) -> tuple[bytes, AudioFormat]:
-    """Speak the apology once, offline, for calls whose own voice fails."""
-    voice = registry.text_to_speech({"provider": "espeak"})
-    try:
-        return b"".join([chunk async for chunk in voice.speak(APOLOGY)]), voice.audio
-    except ProviderError as error:
-        _log.warning("no apology can be spoken when a synthesiser fails: %s", error)
-        return b"", voice.audio
 
 
 async def _open_pool(

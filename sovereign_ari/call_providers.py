@@ -6,6 +6,7 @@ import logging
 from functools import partial
 
 from db.byok import Opens, open_key
+from sovereign_ari.apologies import Apologies
 from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.errors import VaultClosed
@@ -57,7 +58,7 @@ class CallProviders:
     Args:
         registry: Makes them.
         keys: Opens the organisations' own keys.
-        apology: Spoken beforehand, for calls whose voice fails.
+        apologies: Spoken beforehand, for calls whose voice fails.
         breakers: The circuits of this process.
         paces: How soon models usually begin; None never sends a second request beside a slow one.
         speculate: Whether models may be asked before the caller's turn is over.
@@ -67,7 +68,7 @@ class CallProviders:
         self,
         registry: ProviderRegistry,
         keys: OwnKeys,
-        apology: tuple[bytes, AudioFormat],
+        apologies: Apologies,
         breakers: Breakers | None = None,
         paces: Paces | None = None,
         *,
@@ -75,7 +76,7 @@ class CallProviders:
     ) -> None:
         self._registry = registry
         self._keys = keys
-        self._apology, self._apology_format = apology
+        self._apologies = apologies
         self._paces = paces
         self._speculate = speculate
         self._lineups = Lineups(load_catalogue(), breakers or Breakers())
@@ -93,7 +94,7 @@ class CallProviders:
             stt=ResilientSpeechToText(stt, stt_notes),
             llm=ResilientLanguageModel(llm, llm_notes, self._paces),
             tts=ResilientTextToSpeech(tts, tts_notes),
-            apology=self._apology,
-            apology_format=self._apology_format,
+            apology=self._apologies.of(assistant),
+            apology_format=self._apologies.audio,
             speculate=self._speculate,
         )

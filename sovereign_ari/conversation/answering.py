@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from sovereign_ari.conversation.aside import Aside
 from sovereign_ari.conversation.history import History
 from sovereign_ari.conversation.mouth import Mouth
+from sovereign_ari.conversation.own_words import own_words
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.speculation import Speculation
-from sovereign_ari.conversation.terms import (
-    FAREWELL,
-    NO_WORDS,
-    Providers,
-    Reporting,
-    in_language_of,
-)
+from sovereign_ari.conversation.terms import Providers, Reporting
 from sovereign_ari.conversation.thinking import Thinker
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.turn_log import TurnBook
@@ -78,13 +73,12 @@ class Answering:
         self._mouth = mouth
         self._clock = reporting.clock
         self._manner = Manner(Pronunciation(assistant.pronunciation))
-        self._farewell = assistant.end_call_message or FAREWELL
+        ours = own_words(assistant)
+        self._farewell = assistant.end_call_message or ours.farewell
         self._ahead = Speculation(
             providers.llm, reporting.note, reporting.clock, allowed=providers.speculate
         )
-        self._thinker = Thinker(
-            self._ahead, tools, reporting.clock, in_language_of(assistant, NO_WORDS)
-        )
+        self._thinker = Thinker(self._ahead, tools, reporting.clock, ours.no_words)
         self.history = History(assistant.llm.get("messages") or ())
         self.book = TurnBook(call_id, providers, mouth, reporting)
         self.group: asyncio.TaskGroup | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
+from sovereign_ari.conversation.own_words import own_words
 from sovereign_ari.conversation.speakable import speakable
-from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.consent import consent
 from sovereign_ari.errors import ProviderError
@@ -31,52 +31,19 @@ _SUMMARISE = (
     "A colleague is about to take over this caller. Tell him in one or two short spoken sentences"
     " who calls and what for, in the language of the conversation. Say nothing else."
 )
-_OPENINGS: Mapping[str, str] = {
-    "en": "Hello. I have a caller for you.",
-    "nl": "Hallo. Ik heb een beller voor u.",
-    "de": "Hallo. Ich habe einen Anrufer für Sie.",
-    "fr": "Bonjour. J'ai un appel pour vous.",
-    "es": "Hola. Tengo una llamada para usted.",
-    "it": "Salve. Ho una chiamata per lei.",
-    "pt": "Olá. Tenho uma chamada para si.",
-    "pl": "Dzień dobry. Mam rozmowę dla pana lub pani.",
-}
-_QUESTIONS: Mapping[str, str] = {
-    "en": "Press 1 or say yes to take the call. Press 2 or say no to decline.",
-    "nl": "Toets 1 of zeg ja om het gesprek aan te nemen. Toets 2 of zeg nee om te weigeren.",
-    "de": "Drücken Sie 1 oder sagen Sie ja, um anzunehmen. Drücken Sie 2 oder sagen Sie nein, um"
-    " abzulehnen.",
-    "fr": "Appuyez sur 1 ou dites oui pour accepter. Appuyez sur 2 ou dites non pour refuser.",
-    "es": "Pulse 1 o diga sí para aceptar. Pulse 2 o diga no para rechazar.",
-    "it": "Prema 1 o dica sì per accettare. Prema 2 o dica no per rifiutare.",
-    "pt": "Prima 1 ou diga sim para aceitar. Prima 2 ou diga não para recusar.",
-    "pl": "Naciśnij 1 lub powiedz tak, aby przyjąć. Naciśnij 2 lub powiedz nie, aby odmówić.",
-}
-
-_PUTTING_THROUGH: Mapping[str, str] = {
-    "en": "I am putting you through now.",
-    "nl": "Ik verbind u nu door.",
-    "de": "Ich verbinde Sie jetzt.",
-    "fr": "Je vous mets en relation.",
-    "es": "Le paso ahora.",
-    "it": "La metto in comunicazione.",
-    "pt": "Vou passar a chamada.",
-    "pl": "Już łączę.",
-}
 
 
 def putting_through(assistant: Assistant) -> str:
     """What a caller hears who talked to the assistant until somebody took his call."""
-    return in_language_of(assistant, _PUTTING_THROUGH)
+    return own_words(assistant).putting_through
 
 
 def briefed(assistant: Assistant, summary: str) -> Assistant:
     """Make the assistant that asks: the same voice, with one thing to say and nothing to do."""
-    opening = in_language_of(assistant, _OPENINGS)
-    question = in_language_of(assistant, _QUESTIONS)
+    ours = own_words(assistant)
     return replace(
         assistant,
-        first_message=" ".join(filter(None, (opening, summary, question))),
+        first_message=" ".join(filter(None, (ours.handover, summary, ours.handover_question))),
         llm={name: value for name, value in assistant.llm.items() if name != "tools"},
         silence=None,
         silence_timeout_s=None,
@@ -110,7 +77,7 @@ class Question:
     label = "none/question"
 
     def __init__(self, assistant: Assistant) -> None:
-        self._words = in_language_of(assistant, _QUESTIONS)
+        self._words = own_words(assistant).handover_question
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec]

@@ -11,16 +11,17 @@ import asyncio
 import logging
 
 from sovereign_ari.conversation.answering import Answering, ReplyEvents
-from sovereign_ari.conversation.apology import apologise
+from sovereign_ari.conversation.apology import Apology
 from sovereign_ari.conversation.aside import Aside
 from sovereign_ari.conversation.ears import Ears
-from sovereign_ari.conversation.filler import FillerClock, lines_for
+from sovereign_ari.conversation.filler import FillerClock
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.orders import Order, Orders
+from sovereign_ari.conversation.own_words import own_words
 from sovereign_ari.conversation.reply import Reply, ReplyEnd
 from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.silence import Silence
-from sovereign_ari.conversation.terms import TIME_IS_UP, Ending, Providers, Reporting
+from sovereign_ari.conversation.terms import Ending, Providers, Reporting
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.conversation.unfinished import LATE
 from sovereign_ari.domain.agent import Assistant
@@ -83,7 +84,8 @@ class Dialogue:
         self._agent = Answering(call_id, assistant, providers, mouth, reporting, self._tools)
         self.history = self._agent.history
         self._events = ReplyEvents(self._on_reply_end, self._on_closing)
-        self._filler = FillerClock(self._tools.patience, lines_for(assistant))
+        self._ours = own_words(assistant)
+        self._filler = FillerClock(self._tools.patience, self._ours.fillers)
         self._turns = TurnTaker(
             assistant.turn_taking, self._clock(), language_of(assistant.stt.get("language"))
         )
@@ -92,8 +94,7 @@ class Dialogue:
         self._end_phrases = EndPhrases(assistant.end_call_phrases)
         self.occupied = False
         self._closing = False
-        self._apologising = False
-        self._apology: asyncio.Task[None] | None = None
+        self._apology = Apology(assistant, providers, mouth, self._clock)
         self._last_words: Ending | None = None  # how it ends once they are said
         self._stt_final_s: float | None = None
         self._flush_sent_s = 0.0
@@ -137,7 +138,8 @@ class Dialogue:
 
     def time_is_up(self) -> None:
         """Say a last word, then end with `max_duration`."""
-        self._close(self._assistant.end_call_message or TIME_IS_UP, EndReason.MAX_DURATION)
+        line = self._assistant.end_call_message or self._ours.time_is_up
+        self._close(line, EndReason.MAX_DURATION)
 
     @property
     def is_open(self) -> bool:
@@ -356,8 +358,7 @@ class Dialogue:
 
     def _leave_unsaid(self, ending: Ending) -> None:
         """End without the rest of the last words: the caller's side put us on hold."""
-        if self._apology is not None:
-            self._apology.cancel()
+        self._apology.leave_unsaid()
         self._finish(ending)
 
     def _close(self, line: str | Aside | None, reason: EndReason) -> None:
@@ -379,19 +380,16 @@ class Dialogue:
     def _fail(self, error: ProviderError, *, voice_works: bool = True) -> None:
         """Apologise and end: a provider is gone for good."""
         assert self._tasks is not None
-        if self._over is None or self._over.done() or self._apologising:
+        if self._over is None or self._over.done() or self._apology.begun:
             return
-        self._apologising = True
         log.warning("provider failed: %s: %s", error.code, error)
         self._reporting.note("provider_fault", {"code": error.code, "message": str(error)})
         self._agent.cut()
         self._closing = True
         self._agent.keep_unanswered(self._turns.take_text())
         ending = Ending(EndReason.PROVIDER_ERROR, f"{error.code}: {error}")
-        words = apologise(self._providers, self._mouth, self._clock, voice_works=voice_works)
         self._last_words = ending
-        self._apology = self._tasks.create_task(words, name="apology")
-        self._apology.add_done_callback(lambda _: self._finish(ending))
+        self._apology.begin(self._tasks, lambda: self._finish(ending), voice_works=voice_works)
 
     def _finish(self, ending: Ending) -> None:
         assert self._over is not None

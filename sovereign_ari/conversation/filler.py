@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from sovereign_ari.conversation.terms import in_language_of
 from sovereign_ari.conversation.tools import Patience
-from sovereign_ari.domain.agent import Assistant
-
-LINES: Mapping[str, tuple[str, ...]] = {
-    "en": ("One moment, please.", "I am still waiting for it.", "Thank you for your patience."),
-    "nl": ("Een moment alstublieft.", "Ik ben er nog mee bezig.", "Dank u voor uw geduld."),
-    "de": ("Einen Moment, bitte.", "Ich bin noch dabei.", "Danke für Ihre Geduld."),
-    "fr": ("Un instant, s'il vous plaît.", "C'est encore en cours.", "Merci de patienter."),
-    "es": ("Un momento, por favor.", "Todavía estoy en ello.", "Gracias por su paciencia."),
-    "it": ("Un momento, per favore.", "Ci sto ancora lavorando.", "Grazie per la pazienza."),
-    "pt": ("Um momento, por favor.", "Ainda estou a tratar disso.", "Obrigado pela paciência."),
-    "pl": ("Chwileczkę, proszę.", "Jeszcze sprawdzam.", "Dziękuję za cierpliwość."),
-}
-"""By language, in their order; after the last comes the second again."""
-
-
-def lines_for(assistant: Assistant) -> tuple[str, ...]:
-    """Choose the language that its voice or else its recogniser names, else English."""
-    return in_language_of(assistant, LINES)
 
 
 class FillerClock:
@@ -31,10 +12,10 @@ class FillerClock:
 
     Args:
         patience: How long that is.
-        lines: What to say, in turn.
+        lines: What to say, in turn; after the last comes the second again.
     """
 
-    def __init__(self, patience: Patience, lines: tuple[str, ...]) -> None:
+    def __init__(self, patience: Patience, lines: Sequence[str]) -> None:
         self._patience = patience
         self._lines = lines
         self._quiet_since_s: float | None = None

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from sovereign_ari.conversation.dialogue import Dialogue
 from sovereign_ari.conversation.mouth import Mouth
 from sovereign_ari.conversation.orders import Order
-from sovereign_ari.conversation.terms import Providers, Reporting, in_language_of
+from sovereign_ari.conversation.own_words import own_words
+from sovereign_ari.conversation.terms import Providers, Reporting
 from sovereign_ari.domain.adoption import Past
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.media.pcm import AudioFormat
-
-BACK: Mapping[str, str] = {
-    "en": "Sorry, I lost you for a moment.",
-    "nl": "Sorry, ik was u even kwijt.",
-    "de": "Entschuldigung, ich hatte Sie kurz verloren.",
-}
-"""Before an answer that the caller still waits for."""
-
-WHERE_WERE_WE: Mapping[str, str] = {
-    "en": "Sorry, I lost you for a moment. Where were we?",
-    "nl": "Sorry, ik was u even kwijt. Waar waren we gebleven?",
-    "de": "Entschuldigung, ich hatte Sie kurz verloren. Wo waren wir stehen geblieben?",
-}
 
 
 class ResumedDialogue(Dialogue):
@@ -72,5 +59,5 @@ class ResumedDialogue(Dialogue):
             greeting = self._whole.greeting(outbound=self._outbound)
             return [Order(greeting)] if greeting else []
         if past.owes_answer:
-            return [Order(in_language_of(self._whole, BACK)), Order(None)]
-        return [Order(in_language_of(self._whole, WHERE_WERE_WE))]
+            return [Order(own_words(self._whole).back), Order(None)]
+        return [Order(own_words(self._whole).where_were_we)]

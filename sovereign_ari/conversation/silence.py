@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sovereign_ari.conversation.aside import Aside
-from sovereign_ari.conversation.terms import in_language_of
+from sovereign_ari.conversation.own_words import own_words
 from sovereign_ari.domain.agent import Assistant, SilencePlan
 from sovereign_ari.domain.silence import Check, GivingUp, SilenceClock
 
@@ -22,60 +22,6 @@ SAY_GOODBYE = (
     " one short sentence, in the language of this conversation, that you end the call now, and"
     " goodbye."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """What we say ourselves when the model does not."""
-
-    check: str
-    again: str
-    goodbye: str
-
-
-LINES: Mapping[str, _Lines] = {
-    "en": _Lines(
-        "Are you still there?",
-        "I cannot hear you. Are you still there?",
-        "I cannot hear you any more, so I am ending the call. Goodbye.",
-    ),
-    "nl": _Lines(
-        "Bent u er nog?",
-        "Ik hoor u niet. Bent u er nog?",
-        "Ik hoor u niet meer en beëindig het gesprek. Tot ziens.",
-    ),
-    "de": _Lines(
-        "Sind Sie noch da?",
-        "Ich höre Sie nicht. Sind Sie noch da?",
-        "Ich höre Sie nicht mehr und beende das Gespräch. Auf Wiederhören.",
-    ),
-    "fr": _Lines(
-        "Êtes-vous toujours là ?",
-        "Je ne vous entends pas. Êtes-vous toujours là ?",
-        "Je ne vous entends plus, je mets fin à l'appel. Au revoir.",
-    ),
-    "es": _Lines(
-        "¿Sigue usted ahí?",
-        "No le oigo. ¿Sigue usted ahí?",
-        "Ya no le oigo, voy a terminar la llamada. Adiós.",
-    ),
-    "it": _Lines(
-        "È ancora lì?",
-        "Non La sento. È ancora lì?",
-        "Non La sento più e chiudo la chiamata. Arrivederci.",
-    ),
-    "pt": _Lines(
-        "Ainda está aí?",
-        "Não o ouço. Ainda está aí?",
-        "Já não o ouço e vou terminar a chamada. Adeus.",
-    ),
-    "pl": _Lines(
-        "Halo, czy jest tam ktoś?",
-        "Nic nie słyszę. Halo, czy jest tam ktoś?",
-        "Nic nie słyszę, więc kończę połączenie. Do widzenia.",
-    ),
-}
-"""By language; English for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +62,7 @@ class Silence:
         self.clock = SilenceClock(assistant.silence, assistant.silence_timeout_s, now_s)
         self._plan = assistant.silence or SilencePlan()
         self._end_call_message = assistant.end_call_message
-        self._lines = in_language_of(assistant, LINES)
+        self._lines = own_words(assistant)
         self._minded = is_minded(assistant)
         self._note = note
         self._told_deaf = False
@@ -164,11 +110,11 @@ class Silence:
         if messages := self._plan.messages:
             return messages[min(attempt, len(messages)) - 1]
         if attempt == 1:
-            return Aside(ASK, self._lines.check)
-        return Aside(ASK_AGAIN, self._lines.again)
+            return Aside(ASK, self._lines.still_there)
+        return Aside(ASK_AGAIN, self._lines.still_not_there)
 
     def _goodbye(self) -> Prompt:
         """The last words; a caller may stop the first goodbye, a noise not the second."""
         words = self._plan.final_message or self._end_call_message
         final, self._said_goodbye = self._said_goodbye, True
-        return Prompt(words or Aside(SAY_GOODBYE, self._lines.goodbye), ends=True, final=final)
+        return Prompt(words or Aside(SAY_GOODBYE, self._lines.gives_up), ends=True, final=final)

@@ -1,32 +1,22 @@
-"""What a dialogue is given, what it tells, and the lines it says on its own account."""
+"""What a dialogue is given, what it tells, and in which language it talks of its own accord."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from sovereign_ari.conversation.tools import NoTools, ToolBox
-from sovereign_ari.domain.agent import Assistant
+from sovereign_ari.domain.agent import Assistant, Config
 from sovereign_ari.domain.records import EndReason, TurnRecord
+from sovereign_ari.domain.spoken import language_of
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.base import LanguageModel, SpeechToText, TextToSpeech
 
-FAREWELL = "Goodbye."
-TIME_IS_UP = "I am sorry, our time is up. Goodbye."
-APOLOGY = "I am sorry, something went wrong on our side. Please call again later. Goodbye."
-NO_WORDS: Mapping[str, str] = {
-    "en": "I am sorry, I did not get that. Could you say it again?",
-    "nl": "Sorry, dat heb ik niet goed begrepen. Kunt u het nog eens zeggen?",
-    "de": "Entschuldigung, das habe ich nicht verstanden. Können Sie es noch einmal sagen?",
-    "fr": "Pardon, je n'ai pas bien compris. Pouvez-vous répéter ?",
-    "es": "Perdón, no le he entendido. ¿Puede repetirlo?",
-    "it": "Mi scusi, non ho capito. Può ripetere?",
-    "pt": "Desculpe, não percebi. Pode repetir?",
-    "pl": "Przepraszam, to było niezrozumiałe. Proszę powtórzyć.",
-}
-"""For a model that says nothing, by language."""
+_LOCALE = re.compile(r"[a-z]{2}-[A-Z]{2}(?=-)")
+"""At the beginning of the names of some vendors' voices."""
 
 _Lines = TypeVar("_Lines")
 
@@ -38,9 +28,22 @@ def in_language_of(assistant: Assistant, lines: Mapping[str, _Lines]) -> _Lines:
         assistant: Who will say them.
         lines: By language code of two letters; English stands in for those that are missing.
     """
-    blocks = (assistant.tts, assistant.stt)
-    named = (str(block.get("language") or "")[:2].lower() for block in blocks)
+    tags = (
+        assistant.tts.get("language"),
+        _tag_of_voice(assistant.tts),
+        assistant.stt.get("language"),
+    )
+    named = (language_of(tag) or "" for tag in tags)
     return next((lines[language] for language in named if language in lines), lines["en"])
+
+
+def _tag_of_voice(tts: Config) -> str | None:
+    """The language that the name of a voice begins with, for vendors that name them so."""
+    voice = str(tts.get("voice_id") or "")
+    if tts.get("provider") == "espeak":
+        return voice
+    named = _LOCALE.match(voice)
+    return named[0] if named else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Providers:
         stt: Recogniser.
         llm: Language model.
         tts: Synthesiser.
-        apology: `APOLOGY` spoken beforehand, PCM16 in `apology_format`, for when `tts` fails.
+        apology: Ours, spoken beforehand, PCM16 in `apology_format`, for when `tts` fails.
         tools: What the model may have done, besides hanging up.
         speculate: Whether the model may be asked before the caller's turn is over.
     """

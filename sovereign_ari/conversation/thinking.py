@@ -3,8 +3,8 @@
 Faults, slowness and fall-backs of models are `speech.resilience`'s. What a model may answer, and
 what becomes of it, so that the caller never sits in silence:
 
-    nothing, or nothing speakable   asked once more, without tools; then `NO_WORDS` is said
-    nothing speakable for long      cut after `pieces.UNSPEAKABLE_S`, and `NO_WORDS` is said
+    nothing, or nothing speakable   asked once more, without tools; then `no_words` is said
+    nothing speakable for long      cut after `pieces.UNSPEAKABLE_S`, and `no_words` is said
     a sentence without an end       its whole words so far are said: of a first piece after
                                     `pieces.FIRST_PIECE_S`, of others after `NEXT_PIECE_S`
     10,000 words                    said until the caller interrupts, and cut behind
@@ -12,7 +12,7 @@ what becomes of it, so that the caller never sits in silence:
     a tool that there is not        the model is told so, and speaks about it
     arguments that do not fit       likewise, with what is wrong
     tools without end               after `TOOL_ROUNDS` asked once more, without tools; then
-                                    `NO_WORDS` is said, and the call goes on
+                                    `no_words` is said, and the call goes on
     a break in the middle           the model has failed once the resilience has
 """
 
@@ -23,7 +23,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sovereign_ari.conversation import terms
+from sovereign_ari.conversation.own_words import ENGLISH
 from sovereign_ari.conversation.pieces import Pieces
 from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.tool_results import GUARD
@@ -31,7 +31,6 @@ from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
 from sovereign_ari.speech.base import LanguageModel, Message, ToolCall, ToolSpec, Usage
 
 TOOL_ROUNDS = 5
-NO_WORDS = terms.NO_WORDS["en"]
 ANSWER_NOW = "Answer the caller now, with what you know; no more tools can be used in this reply."
 
 
@@ -140,7 +139,7 @@ class Thinker:
         model: LanguageModel,
         tools: ToolRuns,
         clock: Callable[[], float],
-        no_words: str = NO_WORDS,
+        no_words: str = ENGLISH.no_words,
     ) -> None:
         self.label = model.label
         self._model = model

@@ -8,14 +8,14 @@ import signal
 import time
 from typing import Any
 
-from sovereign_ari.conversation.resumed_dialogue import BACK, WHERE_WERE_WE
+from sovereign_ari.conversation.own_words import ENGLISH
 from tests.support.platform import Json, Platform
 from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
 
 RESTARTS_WITHIN_S = 60.0
 HELD_WITHIN_S = 8.0
 ADOPTED_WITHIN_S = 40.0  # of the kill, on a loaded machine; Python's own start is most of it
-SORRY = WHERE_WERE_WE["en"]
+SORRY = ENGLISH.where_were_we
 
 
 def kill(platform: Platform, name: str) -> int:
@@ -93,7 +93,7 @@ async def waits_for_an_answer(reception: Reception, number: str, killed: Killed)
         await reception.vendor.until(lambda: bool(reception.vendor.chat.bodies))
         killed.ready.release()
         await killed.event.wait()
-        await hear_tones(call, BACK["en"], killed.at_s, timeout_s=ADOPTED_WITHIN_S)
+        await hear_tones(call, ENGLISH.back, killed.at_s, timeout_s=ADOPTED_WITHIN_S)
         await hear_tones(call, "You said: Bob", killed.at_s)
     record = await reception.record(number)
     assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sovereign_ari.conversation.terms import APOLOGY
+from sovereign_ari.conversation.own_words import ENGLISH
 from tests.support import tone_code
 from tests.support.fake_openai import Fault
 from tests.support.fake_openai_faults import Service
@@ -10,6 +10,7 @@ from tests.support.reception import Reception, hear_tones, heard_since, say_tone
 from tests.support.recognise import best_match
 from tests.support.sip_call import Call
 
+APOLOGY = ENGLISH.apology
 SPOKEN_APOLOGY = APOLOGY.lower().replace(".", "").replace(",", "")
 OTHER_SENTENCES = (
     "what are your opening hours",

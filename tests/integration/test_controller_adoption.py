@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sovereign_ari.control import sweep
-from sovereign_ari.conversation.resumed_dialogue import WHERE_WERE_WE
+from sovereign_ari.conversation.own_words import ENGLISH
 from sovereign_ari.domain.adoption import FoundCall, NotAdopted, Past, PastTurn
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.ids import CallId
@@ -58,7 +58,7 @@ async def left_behind(it: World, *, ends_in_s: float = 60.0) -> None:
 async def test_the_old_legs_go_and_the_call_goes_on_under_its_id(it: World) -> None:
     it.adoptions = [found()]
     await left_behind(it)
-    await until(lambda: any(t.heard_text == WHERE_WERE_WE["en"] for t in it.of(TurnRecord)), 15)
+    await until(lambda: any(t.heard_text == ENGLISH.where_were_we for t in it.of(TurnRecord)), 15)
     assert it.controller.call_ids() == [CALL]
     asked = it.pbx.requests
     removed = asked.index(f"DELETE channels/{CALL}-media")

@@ -13,6 +13,7 @@ from db.byok import bound_to, put_key
 from db.numbers import create_number
 from db.organisations import create_organisation, ensure_operator_organisation
 from db.routing import find_route
+from sovereign_ari.apologies import Apologies
 from sovereign_ari.call_providers import CallProviders, OwnKeys
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.records import TurnRecord
@@ -47,7 +48,7 @@ async def providers(vendor: FakeOpenAI) -> AsyncIterator[CallProviders]:
     async with ProviderRegistry(
         openai_api_key=PLATFORM, openai_base_url=vendor.base_url
     ) as registry:
-        yield CallProviders(registry, OwnKeys(VAULT), (b"", PCM_16K))
+        yield CallProviders(registry, OwnKeys(VAULT), Apologies(PCM_16K, {}))
 
 
 async def an_organisation_with(
@@ -98,7 +99,7 @@ async def test_a_key_of_ones_own_needs_none_of_the_platform(
     connection: asyncpg.Connection, vendor: FakeOpenAI
 ) -> None:
     async with ProviderRegistry(openai_api_key=None, openai_base_url=vendor.base_url) as registry:
-        providers = CallProviders(registry, OwnKeys(VAULT), (b"", PCM_16K))
+        providers = CallProviders(registry, OwnKeys(VAULT), Apologies(PCM_16K, {}))
         await converse(providers, await an_organisation_with(connection, "+31200000001", "sk-one"))
         assert vendor.journal.keys == ["sk-one"] * 3
         without = await an_organisation_with(connection, "+31200000002", None)

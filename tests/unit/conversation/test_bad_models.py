@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from sovereign_ari.conversation import pieces, terms
-from sovereign_ari.conversation.terms import APOLOGY, Ending, Providers
-from sovereign_ari.conversation.thinking import NO_WORDS, TOOL_ROUNDS
+from sovereign_ari.conversation import pieces
+from sovereign_ari.conversation.own_words import ENGLISH, OWN_WORDS
+from sovereign_ari.conversation.terms import Ending, Providers
+from sovereign_ari.conversation.thinking import TOOL_ROUNDS
 from sovereign_ari.conversation.tools import Patience, Prepared, ToolAnswer, failure
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.records import EndReason
@@ -148,7 +149,7 @@ NOTHINGS = {
 @pytest.mark.parametrize("answer", NOTHINGS.values(), ids=NOTHINGS)
 def test_a_model_that_says_nothing_is_spoken_for_and_the_call_goes_on(answer: Answer) -> None:
     it, ending = ask(answer)
-    assert it.reply.heard_text.removeprefix(f"{WAIT} ") == NO_WORDS
+    assert it.reply.heard_text.removeprefix(f"{WAIT} ") == ENGLISH.no_words
     assert it.silent_s < SOON_S
     assert ending is None
 
@@ -161,7 +162,7 @@ def test_a_model_that_says_nothing_is_spoken_for_in_the_assistants_language() ->
 
     dutch = replace(ASSISTANT, tts={"language": "nl-NL"})
     it, _ = converse(caller, lambda: BadScene(Scripted(always()), assistant=dutch))
-    assert it.turns[1].heard_text == terms.NO_WORDS["nl"]
+    assert it.turns[1].heard_text == OWN_WORDS["nl"].no_words
 
 
 def test_a_model_without_a_full_stop_is_not_waited_for() -> None:
@@ -243,7 +244,7 @@ def test_tools_without_end_and_no_answer_are_spoken_for_and_the_call_goes_on(
         return [ToolCall("1", "look", '{"place": "here"}')] if tools or defiant else []
 
     it, ending = ask(answer)
-    assert it.reply.heard_text == NO_WORDS
+    assert it.reply.heard_text == ENGLISH.no_words
     assert it.reply.error is None
     assert it.box.ran == TOOL_ROUNDS
     assert ending is None
@@ -270,7 +271,7 @@ def test_a_model_that_fails_is_replaced_and_the_caller_hardly_waits(fault: Answe
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_without_a_fall_back_the_caller_is_told_in_time(fault: Answer) -> None:
     it, ending = ask(fault)
-    assert it.tts.said[-1] == APOLOGY
+    assert it.tts.said[-1] == ENGLISH.apology
     assert ending is not None
     assert ending.reason is EndReason.PROVIDER_ERROR
 

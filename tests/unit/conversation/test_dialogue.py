@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from sovereign_ari.conversation.dialogue import Dialogue
+from sovereign_ari.conversation.own_words import ENGLISH
 from sovereign_ari.conversation.terms import (
-    APOLOGY,
-    NO_WORDS,
-    TIME_IS_UP,
     Ending,
     Providers,
     Reporting,
@@ -302,7 +300,7 @@ def test_a_model_that_calls_tools_for_ever_is_spoken_for_and_the_call_goes_on() 
         ),
     )
     assert ending is None
-    assert it.tts.said[-1] == NO_WORDS["en"]
+    assert it.tts.said[-1] == ENGLISH.no_words
 
 
 @pytest.mark.parametrize("broken", ["stt", "stt-deaf", "llm", "tts"])
@@ -346,7 +344,7 @@ def test_a_fault_in_mid_sentence_lets_the_sentence_end_before_the_apology() -> N
         lambda: Scene(stt=ScriptedStt("go"), llm=ScriptedLlm(lambda _: parts)),  # type: ignore[arg-type,return-value]
     )
     assert ending is not None
-    assert it.tts.said[-2:] == ["First sentence.", APOLOGY]
+    assert it.tts.said[-2:] == ["First sentence.", ENGLISH.apology]
     assert it.turns[1].heard_text == "First sentence."
     assert it.turns[1].error is not None
 
@@ -359,7 +357,7 @@ def test_the_longest_call_ends_with_a_last_word() -> None:
 
     it, ending = converse(caller)
     assert ending == Ending(EndReason.MAX_DURATION)
-    assert it.tts.said[-1] == TIME_IS_UP
+    assert it.tts.said[-1] == ENGLISH.time_is_up
 
 
 def test_silence_on_both_sides_ends_the_call() -> None:

@@ -7,13 +7,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sovereign_ari.conversation.terms import APOLOGY, TIME_IS_UP, Ending
+from sovereign_ari.conversation.own_words import ENGLISH
+from sovereign_ari.conversation.terms import Ending
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.errors import ProviderUnavailable
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.speech.base import SpeechStream, Token, Transcript
 from tests.support.scripted_speech import ScriptedLlm, ScriptedStt, hang_up_call
 from tests.unit.conversation.test_dialogue import Scene, converse
+
+APOLOGY = ENGLISH.apology
 
 
 class FallibleStt(ScriptedStt):
@@ -84,7 +87,7 @@ def test_a_fault_in_the_last_line_still_ends_the_call_for_its_reason() -> None:
 
     it, ending = converse(caller)
     assert ending is not None
-    assert it.tts.said[-1] in (APOLOGY, TIME_IS_UP)
+    assert it.tts.said[-1] in (APOLOGY, ENGLISH.time_is_up)
 
 
 def test_words_that_come_after_their_turn_was_answered_do_not_interrupt() -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from sovereign_ari.conversation.silence import ASK, ASK_AGAIN, LINES, SAY_GOODBYE
+from sovereign_ari.conversation.own_words import OWN_WORDS
+from sovereign_ari.conversation.silence import ASK, ASK_AGAIN, SAY_GOODBYE
 from sovereign_ari.conversation.terms import Ending
 from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.domain.agent import SilencePlan
@@ -91,9 +92,9 @@ def test_a_model_that_finds_no_words_is_spoken_for_in_the_assistants_language(
         lambda: Scene(assistant=dutch, llm=ScriptedLlm(respond)),  # type: ignore[arg-type]
     )
     assert ending == TIMED_OUT
-    lines = LINES["nl"]
-    assert it.tts.said[1:] == [lines.check, lines.goodbye]
-    assert [turn.agent_text for turn in it.turns.values()][1:] == [lines.check, lines.goodbye]
+    lines = [OWN_WORDS["nl"].still_there, OWN_WORDS["nl"].gives_up]
+    assert it.tts.said[1:] == lines
+    assert [turn.agent_text for turn in it.turns.values()][1:] == lines
 
 
 def test_a_model_that_talks_on_is_stopped() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sovereign_ari.conversation.own_words import ENGLISH
 from sovereign_ari.conversation.terms import Ending, Providers
-from sovereign_ari.conversation.thinking import ANSWER_NOW, NO_WORDS, TOOL_ROUNDS
+from sovereign_ari.conversation.thinking import ANSWER_NOW, TOOL_ROUNDS
 from sovereign_ari.conversation.tool_results import CLOSE, GUARD, LONGEST_CHARS, STILL_RUNNING
 from sovereign_ari.conversation.tool_runs import MOST_AT_ONCE
 from sovereign_ari.conversation.tools import Patience, Prepared, ToolAnswer, failure, unknown
@@ -300,7 +301,7 @@ def test_a_model_that_says_nothing_is_asked_once_more(nothing: str) -> None:
 def test_a_model_that_stays_silent_is_spoken_for() -> None:
     it, ending = converse(after_the_words(7000), lambda: ToolScene(Box(), lambda _: [], "hello"))
     assert ending is None
-    assert it.turns[1].heard_text == it.turns[1].agent_text == NO_WORDS
+    assert it.turns[1].heard_text == it.turns[1].agent_text == ENGLISH.no_words
     assert len(it.llm.asked) == 2
 
 

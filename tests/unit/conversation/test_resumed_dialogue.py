@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from sovereign_ari.conversation.resumed_dialogue import BACK, WHERE_WERE_WE, ResumedDialogue
+from sovereign_ari.conversation.own_words import ENGLISH, OWN_WORDS
+from sovereign_ari.conversation.resumed_dialogue import ResumedDialogue
 from sovereign_ari.conversation.terms import Reporting
 from sovereign_ari.domain.adoption import Past, PastTurn
 from sovereign_ari.domain.ids import CallId
@@ -54,12 +55,12 @@ async def listens(it: Scene) -> None:
     await it.quiet(6000)
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "de"])
+@pytest.mark.parametrize("language", ["en", "nl", "de", "fr", "es"])
 def test_the_caller_is_told_that_the_assistant_is_back(language: str) -> None:
     turns = (GREETED, PastTurn("hello", "How can I help?"))
     it, _ = converse(listens, after(*turns, language=language))
     assert it.turns.keys() == {2}, "the numbers go on"
-    assert it.turns[2].heard_text == WHERE_WERE_WE[language]
+    assert it.turns[2].heard_text == OWN_WORDS[language].where_were_we
     ended_ms = it.turns[2].reply_ended_ms
     assert ended_ms is not None
     assert ended_ms > 30_000, "as does the time"
@@ -78,7 +79,7 @@ def test_what_was_said_before_is_known_to_the_model() -> None:
         ("assistant", "Hello there."),
         ("user", "how is the weather"),
         ("assistant", "It is sunny."),
-        ("assistant", WHERE_WERE_WE["en"]),
+        ("assistant", ENGLISH.where_were_we),
         ("user", "and tomorrow"),
     ]
     (result,) = [m for m in asked if m.role == "tool"]
@@ -88,7 +89,7 @@ def test_what_was_said_before_is_known_to_the_model() -> None:
 def test_a_caller_whose_words_had_no_answer_yet_is_answered() -> None:
     it, _ = converse(listens, after(GREETED, PastTurn("who are you", "", finished=False)))
     assert isinstance(it, Resumed)
-    assert it.heard == [BACK["en"], "Yes."]
+    assert it.heard == [ENGLISH.back, "Yes."]
     assert Message("user", "who are you") in it.llm.asked[0]
 
 

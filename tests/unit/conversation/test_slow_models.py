@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sovereign_ari.conversation.terms import FAREWELL
+from sovereign_ari.conversation.own_words import ENGLISH
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.speech.base import Message, ToolCall, ToolSpec
 from tests.support.scripted_speech import hang_up_call
@@ -86,7 +86,7 @@ def test_a_farewell_is_said_behind_the_line_when_the_model_hangs_up_without_a_wo
     it, ending = ask(always(4.0, hang_up_call()))
     assert ending is not None
     assert ending.reason is EndReason.ASSISTANT_HANGUP
-    assert it.reply.heard_text == f"{WAIT} {FAREWELL}"
+    assert it.reply.heard_text == f"{WAIT} {ENGLISH.farewell}"
 
 
 def test_a_noise_behind_the_line_does_not_cost_the_answer() -> None:
