@@ -36,6 +36,7 @@ from sovereign_ari.control.controller import Controller
 from sovereign_ari.control.journal import JournalWriter
 from sovereign_ari.control.placing import serve_requests
 from sovereign_ari.control.ports import CallServices
+from sovereign_ari.control.rooms import Rooms
 from sovereign_ari.controller_gauges import watch_controller
 from sovereign_ari.conversation.tools import Patience
 from sovereign_ari.directory import PooledDirectory
@@ -117,6 +118,7 @@ async def run_controller(settings: Settings) -> None:
             wall_clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.randbits(80),
             tools=tools,
+            rooms=Rooms(settings.cache / "rooms", settings.data_dir / "rooms"),
             requests=requests,
             **pooled_transfers(pool, settings.ari_app, _policy(settings).addresses),
             transfer_headers=frozenset(settings.transfer_headers),
@@ -127,7 +129,6 @@ async def run_controller(settings: Settings) -> None:
         controller = Controller(services)
         events = AriEvents(address, post=controller.post, connected=controller.recover)
         watch_controller(metrics, controller, writer, services, events)
-        trunks = node_trunks(stack, settings, pool, ari, vault)
         await _serve_health(stack, settings, metrics, events)
         async with asyncio.TaskGroup() as group:
             works = {
@@ -136,7 +137,8 @@ async def run_controller(settings: Settings) -> None:
                 "loop-lag": measure_loop_lag(metrics.loop_lag_s.observe),
                 **_told_by_others(settings, pool, controller, events),
                 "heartbeat": beat(pool, ari, settings.ari_app, settings.node, controller.call_ids),
-                "trunks": trunks.run(),
+                "trunks": node_trunks(stack, settings, pool, ari, vault).run(),
+                "rooms": services.rooms.prepare(),
                 "garbage": garbage.look_when_idle(lambda: len(controller.calls)),
             }
             background = [group.create_task(work, name=name) for name, work in works.items()]

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sovereign_ari.errors import SettingsError
 
 PREFIX = "SOVEREIGN_"
+_SHARED_CACHE = Path("/var/cache/sovereign-ari")
 Port = Annotated[int, Field(ge=1, le=65535)]
 Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Priced = Literal["minute", "million_input_tokens", "million_output_tokens", "million_characters"]
@@ -145,6 +146,17 @@ class Settings(BaseSettings):
     def master_keys(self) -> Path:
         """Where the master keys are."""
         return self.master_key_file or self.data_dir / "master.keys"
+
+    @property
+    def cache(self) -> Path:
+        """Where things are kept that can be made again: `asterisk/install` has the same rule."""
+        if self.cache_dir is not None:
+            return self.cache_dir
+        try:
+            own = Path.home() / ".cache" / "sovereign-ari"
+        except RuntimeError:  # nobody's home
+            own = self.data_dir / "cache"
+        return _SHARED_CACHE if os.geteuid() == 0 else own
 
     def chosen(self, name: str) -> bool:
         """Whether the operator set this field, rather than leaving the default."""

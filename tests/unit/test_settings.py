@@ -15,6 +15,17 @@ def test_without_anything_set_the_defaults_hold() -> None:
     assert not settings.chosen("api_port")
 
 
+def test_what_can_be_made_again_is_kept_where_the_installer_keeps_it() -> None:
+    installer = Path("asterisk/install").read_text()
+    root = os.geteuid() == 0
+    shared, own = Path("/var/cache/sovereign-ari"), Path.home() / ".cache" / "sovereign-ari"
+    assert read_settings({}, None).cache == (shared if root else own)
+    assert f"shared={shared}\n" in installer
+    assert "cache=${XDG_CACHE_HOME:-$HOME/.cache}/sovereign-ari" in installer
+    chosen = read_settings({"SOVEREIGN_CACHE_DIR": "/somewhere"}, None)
+    assert chosen.cache == Path("/somewhere")
+
+
 def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(SettingsError, match="SOVEREIGN_API_PROT") as caught:
         read_settings({"SOVEREIGN_API_PROT": "1"}, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from sovereign_ari.control import rooms as rooms_module
+from sovereign_ari.control.room_files import Room
 from sovereign_ari.control.rooms import Rooms
 from sovereign_ari.domain.agent import Background
+from sovereign_ari.media.ambience_clips import LOOP_S, clip_loop
 from sovereign_ari.media.pcm import G722_16K, ULAW_8K, AudioFormat
 from sovereign_ari.media.rtp import RtpPacket
 from sovereign_ari.media.transcode import silence_frame
@@ -47,25 +50,68 @@ async def made() -> None:
         await asyncio.sleep(0)
 
 
-async def test_the_first_call_waits_for_no_room_and_those_after_it_have_it_at_once(
-    leg: Callable[[AudioFormat], MediaLeg],
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A folder with one narrowband room, which is not a real one."""
+    (tmp_path / "rooms").mkdir()
+    Room("forest", 8000).file(tmp_path / "rooms").write_bytes(noise(8000))
+    return tmp_path / "rooms"
+
+
+def noise(rate_hz: int) -> bytes:
+    return random.Random(1).randbytes(2 * LOOP_S * rate_hz)
+
+
+async def test_what_is_missing_is_made_once_for_all_processes_and_calls_have_it_at_once(
+    leg: Callable[[AudioFormat], MediaLeg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms, first, meanwhile, later = Rooms(), leg(ULAW_8K), leg(ULAW_8K), leg(ULAW_8K)
+    wanted = (Room("forest", 8000), Room("city", 16000))
+    monkeypatch.setattr(rooms_module, "ROOMS", wanted)
+    await asyncio.gather(Rooms(tmp_path).prepare(), Rooms(tmp_path).prepare())
+    loops = {str(room): room.read(tmp_path) for room in wanted}
+    assert loops == {
+        "forest-8000": clip_loop("forest", 8000),
+        "city-16000": clip_loop("city", 16000),
+    }
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    rooms, call = Rooms(tmp_path), leg(ULAW_8K)
+    await rooms.prepare()
+    rooms.furnish(call, FOREST, 1)
+    await made()
+    assert is_furnished(call)
+
+
+async def test_calls_of_a_room_that_is_being_made_get_it_when_it_is_there(
+    leg: Callable[[AudioFormat], MediaLeg], tmp_path: Path
+) -> None:
+    rooms, first, meanwhile = Rooms(tmp_path), leg(ULAW_8K), leg(ULAW_8K)
     rooms.furnish(first, FOREST, 1)
     rooms.furnish(meanwhile, FOREST, 7)
     assert not is_furnished(first)
-    assert len([t for t in asyncio.all_tasks() if t.get_name() == "room forest"]) == 1
+    assert len([t for t in asyncio.all_tasks() if t.get_name() == "room forest-8000"]) == 1
     await made()
     assert is_furnished(first)
     assert is_furnished(meanwhile)
+
+
+async def test_a_room_that_is_there_takes_a_call_no_audible_time(
+    leg: Callable[[AudioFormat], MediaLeg], cache: Path
+) -> None:
+    rooms, call, later = Rooms(cache), leg(ULAW_8K), leg(ULAW_8K)
+    loop = asyncio.get_running_loop()
+    rooms.furnish(call, FOREST, 1)
+    asked_s = loop.time()
+    await made()
+    assert loop.time() - asked_s < 1.0  # a few milliseconds: to make one takes longer than this
+    assert is_furnished(call)
     rooms.furnish(later, FOREST, 1)
     assert is_furnished(later)
 
 
 async def test_two_calls_are_not_in_the_same_place_of_a_room(
-    leg: Callable[[AudioFormat], MediaLeg],
+    leg: Callable[[AudioFormat], MediaLeg], cache: Path
 ) -> None:
-    rooms, one, other = Rooms(), leg(ULAW_8K), leg(ULAW_8K)
+    rooms, one, other = Rooms(cache), leg(ULAW_8K), leg(ULAW_8K)
     rooms.furnish(one, FOREST, 3)
     rooms.furnish(other, FOREST, 2**70 + 900)
     await made()
@@ -73,19 +119,43 @@ async def test_two_calls_are_not_in_the_same_place_of_a_room(
 
 
 async def test_a_wideband_call_has_a_wideband_room(
-    leg: Callable[[AudioFormat], MediaLeg],
+    leg: Callable[[AudioFormat], MediaLeg], cache: Path
 ) -> None:
-    rooms, wide, bare = Rooms(), leg(G722_16K), leg(G722_16K)
+    Room("forest", 16000).file(cache).write_bytes(noise(16000))
+    rooms, wide, bare = Rooms(cache), leg(G722_16K), leg(G722_16K)
     rooms.furnish(wide, FOREST, 1)
     await made()
     assert [heard(wide) for _ in range(5)] != [heard(bare) for _ in range(5)]
 
 
+async def test_half_a_file_is_made_anew(
+    leg: Callable[[AudioFormat], MediaLeg], cache: Path
+) -> None:
+    file = Room("forest", 8000).file(cache)
+    file.write_bytes(file.read_bytes()[:1000])
+    rooms, call = Rooms(cache), leg(ULAW_8K)
+    rooms.furnish(call, FOREST, 1)
+    await made()
+    assert is_furnished(call)
+    assert file.read_bytes() == clip_loop("forest", 8000)
+
+
+async def test_the_first_folder_that_can_be_written_is_used(
+    leg: Callable[[AudioFormat], MediaLeg], cache: Path, tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "file"
+    nowhere.touch()
+    rooms, call = Rooms(nowhere / "folder", cache), leg(ULAW_8K)
+    rooms.furnish(call, FOREST, 1)
+    await made()
+    assert is_furnished(call)
+
+
 @pytest.mark.parametrize("background", [None, Background("submarine", 0.3)])
 async def test_no_room_and_an_unknown_room_leave_the_call_as_it_is(
-    leg: Callable[[AudioFormat], MediaLeg], background: Background | None
+    leg: Callable[[AudioFormat], MediaLeg], cache: Path, background: Background | None
 ) -> None:
-    rooms, bare = Rooms(), leg(ULAW_8K)
+    rooms, bare = Rooms(cache), leg(ULAW_8K)
     rooms.furnish(bare, background, 1)
     await made()
     assert not is_furnished(bare)
@@ -95,15 +165,18 @@ async def test_a_room_that_cannot_be_made_leaves_the_call_as_it_is_and_is_tried_
     leg: Callable[[AudioFormat], MediaLeg],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
-    rooms, bare, later = Rooms(), leg(ULAW_8K), leg(ULAW_8K)
+    rooms, bare, later = Rooms(tmp_path), leg(ULAW_8K), leg(ULAW_8K)
     for program in ("/bin/false", "/nowhere"):
         with monkeypatch.context() as patched:
             patched.setattr(sys, "executable", program)
             rooms.furnish(bare, FOREST, 1)
             await made()
+            await rooms.prepare()
     assert not is_furnished(bare)
-    assert caplog.text.count("could not make a background") == 2
+    assert caplog.text.count("could not make a background\n") == 2
+    assert caplog.text.count("could not make the backgrounds") == 2
     rooms.furnish(later, FOREST, 1)
     await made()
     assert is_furnished(later)
@@ -115,7 +188,7 @@ async def test_a_process_that_never_ends_is_ended_and_the_room_is_tried_again(
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
-    rooms, bare, later = Rooms(), leg(ULAW_8K), leg(ULAW_8K)
+    rooms, bare, later = Rooms(tmp_path), leg(ULAW_8K), leg(ULAW_8K)
     stuck = tmp_path / "stuck"
     stuck.write_text("#!/bin/sh\nexec sleep 600\n")
     stuck.chmod(0o700)
