@@ -13,7 +13,7 @@ from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.outbound_call import OutboundCall, give_up, refuse
 from sovereign_ari.control.ports import CallServices
-from sovereign_ari.control.referrals import decline
+from sovereign_ari.control.referrals import begin_anew, decline
 from sovereign_ari.control.runner import COMMAND_TIMEOUT_S
 from sovereign_ari.control.sweep import MEDIA_LOST, Sweep
 from sovereign_ari.domain.call import (
@@ -107,9 +107,8 @@ class Controller:
 
     def _route(self, event: AriEvent) -> None:
         match event:
-            case StasisStart(channel=channel, args=args):
-                role, *rest = args or ("",)
-                self._on_entered(ChannelId(channel.id), role, rest)
+            case StasisStart():
+                self._on_started(event)
             case ChannelHangupRequest(channel=channel) as asked:
                 cause = RTP_TIMEOUT if asked.by_timeout else asked.q850 or NORMAL_CLEARING
                 self._on_gone(channel.id, cause, by_pbx=asked.by_timeout or asked.by_order)
@@ -186,6 +185,14 @@ class Controller:
             self._tell(call, Stopped())
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=STOP_WITHIN_S)
+
+    def _on_started(self, started: StasisStart) -> None:
+        channel, old = ChannelId(started.channel.id), started.replace_channel
+        if old is not None and (replaced := self._by_channel.get(old.id)):
+            self._start(begin_anew(self._services.ari, channel, replaced.dialled), "begin anew")
+            return
+        role, *rest = started.args or ("",)
+        self._on_entered(channel, role, rest)
 
     def _on_entered(self, channel: ChannelId, role: str, rest: list[str]) -> None:
         match role:

@@ -99,6 +99,11 @@ class LiveCall:
         return self.runner.state is CallState.TALKING
 
     @property
+    def dialled(self) -> str:
+        """Our side: the number that was called, or is called from."""
+        return self._dialled
+
+    @property
     def has_line(self) -> bool:
         """Whether Asterisk must have `channel`, unless it is gone."""
         return True

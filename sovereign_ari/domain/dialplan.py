@@ -110,5 +110,9 @@ VARIABLE_PEER: Final = "SOVEREIGN_PEER"
 VARIABLE_REFER_TO: Final = "SOVEREIGN_REFER_TO"
 """Set by us before `REFER_CONTEXT`: the URI."""
 
+REFERRED_CONTEXT: Final = "sovereign-referred"
+"""Where a phone of ours may send whom it was joined with."""
+
 VARIABLE_HOPS: Final = "SOVEREIGN_HOPS"
-"""Set by us on a leg to one of our own numbers: how often its caller has been transferred so."""
+"""Set by us on a leg to one of our own numbers, and in `REFERRED_CONTEXT` by the dialplan: how
+often its caller has been transferred so."""

@@ -21,11 +21,17 @@ class _Message(BaseModel):
 
 
 class Dialplan(_Message):
-    """Where a channel stands in the dialplan."""
+    """Where a channel stands in the dialplan; `app_data` are the arguments of `app_name`."""
 
     context: str = ""
     exten: str = ""
     app_name: str = ""
+    app_data: str = ""
+
+    @property
+    def stasis(self) -> str | None:
+        """The Stasis application that has the channel, None when none has."""
+        return self.app_data.partition(",")[0] if self.app_name == "Stasis" else None
 
 
 class Channel(_Message):
@@ -62,11 +68,18 @@ class Application(_Message):
 
 
 class StasisStart(_Message):
-    """A channel entered our application with the dialplan's arguments."""
+    """A channel entered our application with the dialplan's arguments.
+
+    Attributes:
+        channel: It.
+        args: The arguments.
+        replace_channel: In whose place it came, when a phone joined two of its calls.
+    """
 
     type: Literal["StasisStart"]
     channel: Channel
     args: tuple[str, ...] = ()
+    replace_channel: Channel | None = None
 
 
 class StasisEnd(_Message):

@@ -16,7 +16,7 @@ from sovereign_ari.bundle.asterisk_config import (
 )
 from sovereign_ari.bundle.plan import app_names
 from sovereign_ari.domain import dialplan
-from sovereign_ari.domain.transfer import OUTWARDS
+from sovereign_ari.domain.transfer import MOST_HOPS, OUTWARDS
 from sovereign_ari.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,10 +75,14 @@ def test_calls_are_transferred_by_contexts_that_the_dialplan_has() -> None:
 
 
 def test_a_phone_sends_others_only_to_what_it_may_dial_itself() -> None:
-    assert "\nset_var = TRANSFER_CONTEXT=sovereign-referred\n" in config("pjsip.conf")
+    assert f"\nset_var = TRANSFER_CONTEXT={dialplan.REFERRED_CONTEXT}\n" in config("pjsip.conf")
     assert config("pjsip.conf").count("allow_transfer = yes") == 1
-    referred = section(config("extensions.conf"), "sovereign-referred")
+    referred = section(config("extensions.conf"), dialplan.REFERRED_CONTEXT)
     assert set(re.findall(r"Goto\(([a-z-]+),", referred)) == {"from-local"}
+    ways = re.findall(r"^exten => _\S+,1,(.*)$", referred, re.M)
+    count = f"Set(__{dialplan.VARIABLE_HOPS}=$[0${{{dialplan.VARIABLE_HOPS}}} + 1])"
+    assert ways == [count] * 2, "no way is without the count"
+    assert referred.count(f"GotoIf($[${{{dialplan.VARIABLE_HOPS}}} > {MOST_HOPS}]?loop,1)") == 2
     assert not re.search(
         r"Dial|PJSIP|Local/", referred + section(config("extensions.conf"), "from-local")
     )

@@ -60,6 +60,7 @@ async def platform(
         "OPENAI_BASE_URL": vendor.base_url,
         "SOVEREIGN_OUTGOING_ALLOW": "127.0.0.0/8",
         "SOVEREIGN_COUNTRY": "NL",
+        "SOVEREIGN_TRANSFER_HEADERS": "call-id,summary",
         "SOVEREIGN_RATE_LIMIT_PER_MINUTE": "100000",  # tests that wait for something ask often
         "SOVEREIGN_TLS_CA_FILE": str(carriers_certificate.cert),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.reception import Reception, hear_tones, say_tones
 from tests.support.sip_call import Call
 from tests.support.sip_caller import SipCaller
 from tests.support.sip_human import Human
+from tests.support.tone_code import encode
 
 
 def notified(call: Call) -> list[str]:
@@ -23,6 +25,12 @@ async def told(call: Call, outcome: str) -> None:
     async with asyncio.timeout(5):
         while not any(outcome in said for said in notified(call)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+def instead_of(call: Call, host: str) -> str:
+    """Name a call for a `Refer-To` with Replaces (RFC 3891)."""
+    named = f"{call.dialog_id[0]};to-tag={call.dialog_id[1]};from-tag={call.dialog_id[2]}"
+    return f"sip:desk@{host}?Replaces={quote(named, safe='')}"
 
 
 @pytest.fixture
@@ -62,3 +70,35 @@ async def test_a_phone_sends_whom_it_was_joined_with_to_another_number_of_ours_o
             await joined.hang_up()
     record = await reception.record(other)
     assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")
+
+
+async def test_a_phone_joins_a_human_with_the_assistant_on_its_other_line(
+    reception: Reception, password: str
+) -> None:
+    other = await reception.number(first_message="Second desk")
+    host = reception.platform.sip[0]
+    async with (
+        await Human.open("127.0.0.1") as human,
+        SipCaller(reception.platform.sip, user="softphone", password=password) as phone,
+    ):
+        number = await reception.number(
+            llm_config=model({"type": "sip", "number": human.uri, "description": "Desk"})
+        )
+        reception.vendor.reply = transferring
+        async with phone.call(number) as call, phone.call(other) as second:
+            await hear_tones(call, "Hello", await call.answered())
+            await hear_tones(second, "Second desk", await second.answered())
+            assert await call.refer(instead_of(second, host)) == 202
+            await told(call, "603")
+            await say_tones(call, "put me through")
+            joined = await human.called()
+            assert (await reception.record(number))["status"] == "transferred"
+            assert await call.refer(instead_of(second, host)) == 202
+            await told(call, "200")
+            assert (await second.ended(timeout_s=3)).by == "far end"
+            await hear_tones(joined, "Second desk", joined.answered_at_s)  # type: ignore[arg-type]
+            asked_s = await joined.say(encode("thanks", 8000))
+            await hear_tones(joined, "You said: thanks", asked_s)  # type: ignore[arg-type]
+            await joined.hang_up()
+    for record in await reception.all_ended(other, 2):
+        assert (record["status"], record["end_reason"]) == ("ended", "user_hangup")

@@ -24,6 +24,9 @@ from tests.support.sip_call import Call
 from tests.support.sip_human import Answered, Human
 from tests.support.tone_code import encode
 
+CARRIER = "127.0.0.6"
+ELSEWHERE = "+31302000111"
+
 
 def model(*destinations: object) -> dict[str, object]:
     tool = {"type": "transfer_call", "destinations": list(destinations)}
@@ -57,6 +60,16 @@ async def hear_each_other(call: Call, other: Answered, words: str) -> None:
     assert heard_since(other, since_s) == [f"caller {words}"]  # type: ignore[arg-type]
 
 
+async def lead_over_a_trunk(reception: Reception, number: str, carrier: Human) -> None:
+    """Have a number call out over a carrier."""
+    host, port = carrier.address
+    trunk: dict[str, Any] = {"name": "Carrier", "provider": "tests", "address": f"{host}:{port}"}
+    trunk_id = (await reception.api.create("/sip-trunks", trunk))["trunk"]["id"]
+    listed = (await reception.api.get("/numbers?limit=1000"))["numbers"]
+    (ours,) = (each["id"] for each in listed if each["phone_number"] == number)
+    await reception.api.change(f"/numbers/{ours}", {"transfer_trunk_id": trunk_id})
+
+
 def referred_desk(timeout_s: int) -> dict[str, object]:
     """A place that the caller's side is asked to call."""
     number = "sip:desk@example.com"
@@ -85,10 +98,12 @@ async def kill_the_controller(reception: Reception) -> None:
 async def test_a_caller_and_a_human_hear_each_other_with_or_without_a_controller(
     reception: Reception,
 ) -> None:
-    async with await Human.open("127.0.0.1") as human:
+    """Over a trunk, which is told what the operator wants told and asks for nothing itself."""
+    async with await Human.open(CARRIER) as human:
         human.answers_after_s = 1.5
-        desk = {"type": "sip", "number": human.uri, "description": "Desk", "message": "One moment"}
-        number = await reception.number(llm_config=model(desk))
+        desk = {"number": ELSEWHERE, "description": "Desk", "message": "One moment"}
+        number = await reception.number(llm_config=model({"type": "number", **desk}))
+        await lead_over_a_trunk(reception, number, human)
         reception.vendor.reply = transferring
         async with reception.phone.call(number) as call:
             await greeted(call)
@@ -98,6 +113,10 @@ async def test_a_caller_and_a_human_hear_each_other_with_or_without_a_controller
             record = await reception.record(number)
             assert (record["status"], record["end_reason"]) == ("transferred", "transferred")
             assert await reception.platform.metric("sovereign_pacer_lines") == 0
+            assert other.invite.start_line.startswith(f"INVITE sip:{ELSEWHERE}@{CARRIER}:")
+            assert other.invite.header("X-Call-Id") == record["id"]
+            assert other.invite.header("X-Call-Summary").startswith("You said: A colleague is")
+            assert await other.ask("REFER", ("Refer-To", f"<sip:{number}@127.0.0.1>")) == 603
             await hear_each_other(call, other, "before")
             await kill_the_controller(reception)
             await hear_each_other(call, other, "after")

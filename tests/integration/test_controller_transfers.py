@@ -276,6 +276,19 @@ async def test_what_the_briefing_of_a_human_took_is_written_down(it: World) -> N
     await it.all_ended()
 
 
+async def test_whom_a_phone_joins_with_its_assistant_calls_that_number_anew(it: World) -> None:
+    await a_call(it)
+    it.pbx.channels["human"] = "Up"
+    taken = {"channel": it.pbx.channel("human"), "replace_channel": it.pbx.channel("c")}
+    await it.pbx.push({"type": "StasisStart", "args": [], **taken})
+    await it.pbx.hang_up("c")
+    await until(lambda: it.pbx.begun_anew == [("human", "1000")])
+    await until(lambda: not it.controller.calls)
+    assert it.end == ENDED
+    del it.pbx.channels["human"]
+    await it.all_ended()
+
+
 async def test_a_caller_talks_on_with_the_assistant_until_somebody_answers(it: World) -> None:
     callee(it, "Ringing")
     call = await a_call(it)

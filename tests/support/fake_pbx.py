@@ -14,6 +14,7 @@ from aiohttp import web
 from sovereign_ari.domain.dialplan import (
     JOIN_EXTENSION,
     LATER_EXTENSION,
+    REFERRED_CONTEXT,
     TRANSFER_CONTEXT,
     UNKNOWN_EXTENSION,
 )
@@ -56,6 +57,7 @@ class Pbx(FakeAri):
     names: dict[str, str] = field(default_factory=dict)
     sent_away: list[str] = field(default_factory=list)
     sent_on: list[str] = field(default_factory=list)
+    begun_anew: list[tuple[str, str]] = field(default_factory=list)
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
     garbage: bool = False
     unjoinable: bool = False
@@ -167,6 +169,9 @@ class Pbx(FakeAri):
                 self.leave_bridges(channel)
                 if query["extension"] == JOIN_EXTENSION:
                     self._later(self._join(channel))
+            case ["continue"] if query["context"] == REFERRED_CONTEXT:
+                self.leave_bridges(channel)
+                self.begun_anew.append((channel, query["extension"]))
             case ["continue"] if query["extension"] == LATER_EXTENSION:
                 self.sent_on.append(channel)
             case ["continue"]:

@@ -107,6 +107,11 @@ class Call:
             self._endpoint.forget(self._dialog.call_id)
             self.rtp.close()
 
+    @property
+    def dialog_id(self) -> tuple[str, str | None, str | None]:
+        """Its Call-ID, the far end's tag and ours, for others to name it by (RFC 3891)."""
+        return self._dialog.identity
+
     async def answered(self, timeout_s: float = 10.0) -> float:
         """Wait for the 200; returns when it came.
 

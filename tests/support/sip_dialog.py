@@ -49,6 +49,11 @@ class Dialog:
         return self._target
 
     @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """Call-ID, the far end's tag and ours."""
+        return self.call_id, parameter(self._to, "tag"), parameter(self._from, "tag")
+
+    @property
     def next_hop(self) -> Address:
         """Where requests inside the dialogue are sent: the first route, else the contact."""
         if not self.established:

@@ -37,6 +37,7 @@ class Answered:
         self._endpoint = endpoint
         self._source = source
         self._tag = secrets.token_hex(4)
+        self._asked = 0
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -97,6 +98,11 @@ class Answered:
         if not self.answered_at_s:
             self.answer(480, "Temporarily Unavailable")
             return
+        await self.ask("BYE")
+
+    async def ask(self, method: str, *extra: tuple[str, str]) -> int:
+        """Send a request inside the call; returns the final status, 0 for none."""
+        self._asked += 1
         host, port = self._endpoint.address
         target = uri_of(self.invite.header("Contact"))
         to = self.invite.header("To")
@@ -106,11 +112,14 @@ class Answered:
             ("From", f"{to};tag={self._tag}"),
             ("To", self.invite.header("From")),
             ("Call-ID", self.invite.header("Call-ID")),
-            ("CSeq", "1 BYE"),
+            ("CSeq", f"{self._asked} {method}"),
+            ("Contact", f"<sip:human@{host}:{port}>"),
+            *extra,
         ]
-        bye = self._endpoint.start(request("BYE", target, headers), host_port(target))
+        asked = self._endpoint.start(request(method, target, headers), host_port(target))
         async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await bye.final()
+            answer = await asked.final()
+        return (answer.status or 0) if answer is not None else 0
 
     async def close(self) -> None:
         await self.hang_up()
