@@ -30,6 +30,11 @@ def endpoint_of(trunk_id: str, place: int) -> str:
     return f"{PREFIX}{trunk_id}-{place}"
 
 
+def anyway_of(endpoint: str) -> str:
+    """Name the AOR by which an address is called that leaves its OPTIONS unanswered."""
+    return f"{endpoint}-anyway"
+
+
 def trunk_of(endpoint: str) -> tuple[str, int] | None:
     """Find the trunk and the place that an endpoint is named after; None if it is none of ours."""
     match = _ENDPOINT.fullmatch(endpoint)
@@ -38,6 +43,9 @@ def trunk_of(endpoint: str) -> tuple[str, int] | None:
 
 def dial_strings(trunk_id: str, addresses: Sequence[str], destination: str) -> tuple[str, ...]:
     """Say how the PBX dials a destination over each address of a trunk, in the order of fail-over.
+
+    It refuses to dial an address that leaves its OPTIONS unanswered. So a number comes a second
+    time for each, to be dialled all the same when there is no better one.
 
     Args:
         trunk_id: A UUID in lower case.
@@ -49,7 +57,11 @@ def dial_strings(trunk_id: str, addresses: Sequence[str], destination: str) -> t
     """
     endpoints = [endpoint_of(trunk_id, place) for place in range(1, len(addresses) + 1)]
     if _NUMBER.fullmatch(destination):
-        return tuple(f"PJSIP/{destination}@{endpoint}" for endpoint in endpoints)
+        usual = (f"PJSIP/{destination}@{endpoint}" for endpoint in endpoints)
+        anyway = (
+            f"PJSIP/{destination}@{endpoint}/{anyway_of(endpoint)}" for endpoint in endpoints
+        )
+        return (*usual, *anyway)
     if _SIP_URI.fullmatch(destination):
         return tuple(f"PJSIP/{endpoint}/{destination}" for endpoint in endpoints)
     raise ValueError("is neither a number nor a SIP URI")

@@ -8,12 +8,13 @@ and the number that was dialled decides whose call it is.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from sovereign_ari.domain.trunk import PREFIX, endpoint_of
+from sovereign_ari.domain.trunk import PREFIX, anyway_of, endpoint_of
 from sovereign_ari.domain.trunk_sources import Network, in_order, sources_of
 
 Kind = Literal["auth", "aor", "endpoint", "identify", "registration"]
@@ -93,16 +94,38 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True)
 class PbxObject:
-    """One configuration object of the PBX; a field may stand in it several times."""
+    """One configuration object of the PBX; a field may stand in it several times.
+
+    Attributes:
+        slot: What stays the same while it changes.
+    """
 
     kind: Kind
-    id: str
+    slot: str
     fields: tuple[tuple[str, str], ...] = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Of all fields."""
+        return hashlib.sha256(repr(self.fields).encode()).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """Its name in the PBX."""
+        return id_of(self.kind, self.slot, self.digest)
 
     @property
     def key(self) -> tuple[Kind, str]:
         """What tells it from all others."""
         return self.kind, self.id
+
+
+def id_of(kind: Kind, slot: str, digest: str) -> str:
+    """Name an object: an identify after what it says, so that a new one is made beside the old.
+
+    Its list of addresses cannot be changed, and without one a carrier's calls would be refused.
+    """
+    return f"{slot}-{digest[:8]}" if kind == "identify" else slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +163,13 @@ def registrar_of(reachable: Sequence[bool | None]) -> int:
 
 
 def relatives(endpoint: str) -> list[tuple[Kind, str]]:
-    """Name every object that may belong to an endpoint of a trunk that is gone."""
+    """Name every object that may belong to an endpoint of a trunk that is gone, by its slot."""
     name, _, place = endpoint.rpartition("-")
-    own: list[tuple[Kind, str]] = [("endpoint", endpoint), ("aor", endpoint)]
+    own: list[tuple[Kind, str]] = [
+        ("endpoint", endpoint),
+        ("aor", endpoint),
+        ("aor", anyway_of(endpoint)),
+    ]
     if endpoint.startswith(SHARED_PREFIX):
         return [("identify", endpoint), ("endpoint", endpoint)]
     if place != "1":
@@ -172,35 +199,36 @@ def _has_account(trunk: Trunk) -> bool:
 
 
 def _leading_to(trunk: Trunk, name: str, at: Place) -> list[PbxObject]:
-    """The endpoint of one address, and the AOR that says where it is."""
-    aor = (
-        ("contact", _uri(trunk.transport, at)),
-        ("qualify_frequency", str(QUALIFY_S)),
-        ("qualify_timeout", "3.0"),
-    )
-    fields = [
+    """The endpoint of one address, and the AORs that say where it is.
+
+    The PBX calls no contact that leaves its OPTIONS unanswered; one that it does not ask, it does.
+    """
+    contact = ("contact", _uri(trunk.transport, at))
+    qualified = (contact, ("qualify_frequency", str(QUALIFY_S)), ("qualify_timeout", "3.0"))
+    fields = (
         *_ENDPOINT,
         ("rewrite_contact", "no"),
         ("identify_by", "ip"),
         ("transport", trunk.transport),
         ("aors", name),
+        ("outbound_auth", trunk.name if _has_account(trunk) else ""),
+        ("from_domain", at.host if trunk.registers else ""),
         *_encryption(trunk.encrypted),
-        *_variables(trunk),
+        *_told(trunk),
+    )
+    return [
+        PbxObject("aor", name, qualified),
+        PbxObject("aor", anyway_of(name), (contact,)),
+        PbxObject("endpoint", name, fields),
     ]
-    if _has_account(trunk):
-        fields.append(("outbound_auth", trunk.name))
-    if trunk.registers:
-        fields.append(("from_domain", at.host))
-    return [PbxObject("aor", name, aor), PbxObject("endpoint", name, tuple(fields))]
 
 
-def _variables(trunk: Trunk) -> list[tuple[str, str]]:
-    """What the dialplan learns of a call: whose it is, and the number when it names none."""
-    said = {
-        "SOVEREIGN_TRUNK": trunk.id,
-        "SOVEREIGN_TRUNK_NUMBER": trunk.number,
-    }
-    return [("set_var", f"{name}={value}") for name, value in said.items() if value]
+def _told(trunk: Trunk) -> list[tuple[str, str]]:
+    """What the dialplan reads of a channel: whose call it is, and the number when it names none.
+
+    Not by `set_var`: the PBX changes no endpoint that has one.
+    """
+    return [("accountcode", trunk.id), ("tenantid", trunk.number or "")]
 
 
 def _encryption(encrypted: bool, *, optional: bool = False) -> list[tuple[str, str]]:
@@ -244,7 +272,7 @@ def _callers_account(trunk: Trunk) -> PbxObject:
         ("identify_by", "auth_username"),
         ("auth", trunk.name),
         *_encryption(trunk.encrypted),
-        *_variables(trunk),
+        *_told(trunk),
     ]
     if trunk.sources:
         fields += [("deny", "0.0.0.0/0.0.0.0"), ("deny", "::/0")]
@@ -280,7 +308,7 @@ def _shared_endpoint(name: str, members: Collection[Trunk]) -> PbxObject:
         ("rewrite_contact", "no"),
         ("identify_by", "ip"),
         *_encryption(encrypted, optional=optional),
-        ("set_var", f"SOVEREIGN_TRUNK={name}"),
+        ("accountcode", name),
     )
     return PbxObject("endpoint", name, fields)
 

@@ -21,10 +21,11 @@ from sovereign_ari.domain.call import NO_ANSWER, NORMAL_CLEARING
 from sovereign_ari.domain.dialplan import ARGUMENT_LEG
 from sovereign_ari.domain.hangup_causes import Failure, failure, was_answered
 from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.ways import Ways
 from sovereign_ari.errors import AsteriskRefused, AsteriskUnknown
 from sovereign_ari.media.pcm import AudioFormat
 from sovereign_ari.telephony.legs import Leg, LegGone, Legs
-from sovereign_ari.telephony.new_channels import make_channel
+from sovereign_ari.telephony.new_channels import NoSuchEndpoint, make_channel
 from sovereign_ari.wire.ari_calling import Outgoing
 from sovereign_ari.wire.ari_http import AriHttp
 from sovereign_ari.wire.ari_messages import ChannelStateChange, Dial
@@ -72,7 +73,8 @@ class Dialled:
 
     Attributes:
         name: Of the leg, e.g. `transfer`, whichever address it is that answers.
-        endpoints: In order of preference, e.g. `PJSIP/+31201234567@trunk-...-1`.
+        endpoints: In order of preference, e.g. `PJSIP/+31201234567@trunk-...-1`. One over an
+            endpoint that has been dialled already is left out.
         caller_id: Whom the called person sees.
         timeout_s: How long it may ring, over all addresses.
         variables: Further channel variables, e.g. `PJSIP_HEADER(add,X-Call)`.
@@ -120,6 +122,8 @@ class _Attempt:
     """One address."""
 
     leg: Leg
+    last: bool
+    spent: bool = False  # the endpoint was dialled, or is not there
     rang: bool = False  # or sent audio: a telephone, or at least a network, was found
     answered: bool = False
     timed_out: bool = False
@@ -163,9 +167,14 @@ class Dialler:
         """
         ends_s = self._clock() + dialled.timeout_s
         result = DialResult(False, EndReason.UNREACHABLE, text=NO_TRUNK)
-        for place, endpoint in enumerate(dialled.endpoints, 1):
-            result, elsewhere = await self._attempt(dialled, place, ends_s, on_progress)
-            facts = {"leg": dialled.name, "endpoint": endpoint.rpartition("@")[2] or endpoint}
+        ways = Ways(dialled.endpoints)
+        while (endpoint := ways.next()) is not None:
+            attempt = _Attempt(self._legs.open(dialled.name), ways.is_last)
+            result, elsewhere = await self._attempt(
+                dialled, endpoint, attempt, ends_s, on_progress
+            )
+            ways.tried(dialled=attempt.spent)
+            facts = {"leg": dialled.name, "endpoint": ways.endpoint}
             if result.answered:
                 self._note("dialled", {**facts, "answered": True})
                 return result
@@ -178,21 +187,21 @@ class Dialler:
     async def _attempt(
         self,
         dialled: Dialled,
-        place: int,
+        endpoint: str,
+        attempt: _Attempt,
         ends_s: float,
         on_progress: Callable[[Progress], None],
     ) -> tuple[DialResult, bool]:
         """Try one address; tells too whether another one may do better."""
-        last = place == len(dialled.endpoints)
-        attempt = _Attempt(self._legs.open(dialled.name))
         try:
-            await self._send(dialled, place, attempt.leg, ends_s - self._clock())
-            await self._follow(attempt, ends_s, last, on_progress)
+            await self._send(dialled, endpoint, attempt, ends_s - self._clock())
+            await self._follow(attempt, ends_s, on_progress)
             gone = attempt.leg.gone
             if attempt.answered or (gone and was_answered(gone.tech_cause, gone.cause)):
                 return DialResult(True, leg=attempt.leg), False
             failed = self._why(attempt)
         except (AsteriskRefused, AsteriskUnknown) as error:
+            attempt.spent |= isinstance(error, NoSuchEndpoint)
             gone = await self._news(attempt.leg)
             sip, cause = (gone.tech_cause, gone.cause) if gone else (None, None)
             failed = failure(sip, cause, rang=attempt.rang)
@@ -205,12 +214,13 @@ class Dialler:
         sip, cause = (gone.tech_cause, gone.cause) if gone else (None, None)
         return DialResult(False, failed.reason, sip, cause, failed.text), failed.elsewhere
 
-    async def _send(self, dialled: Dialled, place: int, leg: Leg, left_s: float) -> None:
-        variables = {**dialled.caller_id.variables(), **dialled.variables}
-        outgoing = Outgoing(
-            leg.channel, dialled.endpoints[place - 1], ARGUMENT_LEG, dialled.audio, variables
-        )
+    async def _send(
+        self, dialled: Dialled, endpoint: str, attempt: _Attempt, left_s: float
+    ) -> None:
+        leg, variables = attempt.leg, {**dialled.caller_id.variables(), **dialled.variables}
+        outgoing = Outgoing(leg.channel, endpoint, ARGUMENT_LEG, dialled.audio, variables)
         await make_channel(self._ari, outgoing)
+        attempt.spent = True
         # It is not in our application yet when the request is answered: dialled now, it may be
         # refused with "not in Stasis application". When nothing is heard of it, the request tells.
         with suppress(TimeoutError):
@@ -222,14 +232,13 @@ class Dialler:
         self,
         attempt: _Attempt,
         ends_s: float,
-        last: bool,
         on_progress: Callable[[Progress], None],
     ) -> None:
         """Read the events of a channel until it is answered, gone, or too late."""
         told: set[Progress] = set()
         loop = asyncio.get_running_loop()
         left_s = max(0.0, ends_s - self._clock())
-        patience_s = left_s if last else min(left_s, SIGN_WITHIN_S)
+        patience_s = left_s if attempt.last else min(left_s, SIGN_WITHIN_S)
         ends_at = loop.time() + left_s
         try:
             async with asyncio.timeout(patience_s) as patience:

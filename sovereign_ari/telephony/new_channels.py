@@ -21,10 +21,15 @@ ENDPOINT_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5)
 _EXISTS = 409
 
 
+class NoSuchEndpoint(AsteriskRefused):
+    """The PBX does not have the endpoint of a trunk, and did not get it in time."""
+
+
 async def make_channel(ari: AriHttp, outgoing: Outgoing) -> None:
     """Make a channel that can be dialled.
 
     Raises:
+        NoSuchEndpoint: If it is a trunk's that the PBX does not have.
         AsteriskRefused: If the PBX does not take it.
     """
     old, missing = iter(STILL_THERE_PAUSES_S), iter(ENDPOINT_PAUSES_S)
@@ -36,6 +41,8 @@ async def make_channel(ari: AriHttp, outgoing: Outgoing) -> None:
                 pause_s = next(old, None)
             elif await _is_missing(ari, outgoing.endpoint):
                 pause_s = next(missing, None)
+                if pause_s is None:
+                    raise NoSuchEndpoint(refused.status, str(refused)) from refused
             else:
                 raise
             if pause_s is None:

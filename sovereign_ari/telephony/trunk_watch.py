@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from sovereign_ari.wire.ami import Ami
 from sovereign_ari.wire.ari_objects import AriObjects
 
 CONTACTS_EVERY_S = 5.0
+UNREACHABLE_EVERY_S = 3.0
+"""How often an address that does not answer is asked again; the PBX would wait `QUALIFY_S`."""
+
 LOOKS_BACK_BYTES = 1 << 16
 _REGISTRATIONS = "PJSIPShowRegistrationsOutbound"
 
@@ -68,8 +72,8 @@ class _Seen:
 
     failures: dict[Uris, Attempt] = field(default_factory=dict)
     contacts: dict[str, AddressState] = field(default_factory=dict)
-    contacts_at_s: float = float("-inf")
-    asked: set[str] = field(default_factory=set)
+    contacts_at_s: float = -math.inf
+    asked_at_s: dict[str, float] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # trunks by channels
 
 
@@ -104,17 +108,28 @@ class TrunkWatch:
         for failure in await asyncio.to_thread(self._log.failures):
             self._seen.failures[failure.server_uri, failure.client_uri] = failure
         statuses = await self._registrations() if any(t.registers for t in trunks) else {}
-        if self._ami is not None and self._is_due(trunks, now_s):
-            await self._contacts(self._ami, trunks)
-            self._seen.contacts_at_s = now_s
+        if self._ami is not None:
+            await self._contacts(self._ami, self._due(trunks, now_s), now_s)
         return {trunk.id: self._state(trunk, statuses, calls[trunk.id]) for trunk in trunks}
 
-    def _is_due(self, trunks: Sequence[Trunk], now_s: float) -> bool:
-        """Whether it is time, or an address has not been heard of yet."""
-        if now_s - self._seen.contacts_at_s >= CONTACTS_EVERY_S:
+    def _due(self, trunks: Sequence[Trunk], now_s: float) -> dict[str, str]:
+        """Name the endpoints to look at: all now and then, between it those without an answer."""
+        seen, endpoints = self._seen, _endpoints(trunks)
+        seen.contacts = {at: state for at, state in seen.contacts.items() if at in endpoints}
+        seen.asked_at_s = {at: when for at, when in seen.asked_at_s.items() if at in endpoints}
+        if now_s - seen.contacts_at_s >= CONTACTS_EVERY_S:
+            seen.contacts_at_s = now_s
+            return endpoints
+        return {at: address for at, address in endpoints.items() if self._is_news(at, now_s)}
+
+    def _is_news(self, endpoint: str, now_s: float) -> bool:
+        state = self._seen.contacts.get(endpoint)
+        if state is None or state.reachable is None:
             return True
-        states = [self._seen.contacts.get(endpoint) for endpoint in _endpoints(trunks)]
-        return any(state is None or state.reachable is None for state in states)
+        return not state.reachable and self._may_ask(endpoint, now_s)
+
+    def _may_ask(self, endpoint: str, now_s: float) -> bool:
+        return now_s - self._seen.asked_at_s.get(endpoint, -math.inf) >= UNREACHABLE_EVERY_S
 
     async def _calls(self, trunks: Sequence[Trunk]) -> Counter[str]:
         """Count the channels of each trunk, also those over what it shares with others."""
@@ -157,19 +172,14 @@ class TrunkWatch:
             if event.get("Event") == "OutboundRegistrationDetail"
         }
 
-    async def _contacts(self, ami: Ami, trunks: Sequence[Trunk]) -> None:
-        contacts = {}
-        for endpoint, address in _endpoints(trunks).items():
+    async def _contacts(self, ami: Ami, endpoints: Mapping[str, str], now_s: float) -> None:
+        for endpoint, address in endpoints.items():
             events = await ami.ask("PJSIPShowEndpoint", Endpoint=endpoint)
-            contacts[endpoint] = state = contact_of(events, address)
-            if state.reachable is not None:
-                self._seen.asked.discard(endpoint)
-            elif endpoint not in self._seen.asked:
-                # The PBX would send its first OPTIONS at some time within `QUALIFY_S`.
+            self._seen.contacts[endpoint] = state = contact_of(events, address)
+            if not state.reachable and self._may_ask(endpoint, now_s):
+                # The PBX would send its next OPTIONS at some time within `QUALIFY_S`.
                 await ami.do("PJSIPQualify", Endpoint=endpoint)
-                self._seen.asked.add(endpoint)
-        self._seen.contacts = contacts
-        self._seen.asked &= contacts.keys()
+                self._seen.asked_at_s[endpoint] = now_s
 
     def _state(
         self, trunk: Trunk, statuses: Mapping[str, tuple[str, Uris]], calls: int

@@ -17,19 +17,23 @@ from sovereign_ari.domain.trunk_objects import (
     Kind,
     Layout,
     PbxObject,
+    id_of,
     relatives,
 )
 from sovereign_ari.errors import AsteriskRefused
 from sovereign_ari.wire.ari_objects import AriObjects
 
 Key = tuple[Kind, str]
-_MERGED: frozenset[Kind] = frozenset({"auth"})
-"""Changed by a PUT alone; in all others lists of values would grow."""
+_MERGED: frozenset[Kind] = frozenset({"auth", "endpoint"})
+"""Changed by a PUT alone, so that they are never away; in others lists of values would grow."""
+
+_LISTS = ("permit", "deny")
+_UNFIT = (400, 500)
 
 FINGERPRINT = "SOVEREIGN_TRUNKS"
 """Global variable of the PBX: tells a controller that starts whether it holds what it should.
 
-With kind and name of an object behind it, the same of that object.
+With kind and slot of an object behind it, the same of that object.
 """
 
 _log = logging.getLogger(__name__)
@@ -44,7 +48,7 @@ class TrunkPusher:
 
     def __init__(self, objects: AriObjects) -> None:
         self._objects = objects
-        self._held: dict[Key, PbxObject] = {}
+        self._held: dict[Key, PbxObject | None] = {}  # None: it is there, and we know not what
         self._as_read: dict[Key, list[tuple[str, str]] | None] = {}
         self._refused: dict[Key, PbxObject] = {}
         self._begun = False
@@ -62,7 +66,7 @@ class TrunkPusher:
         return [f"{kind} {name}" for kind, name in self._refused]
 
     async def sync(self, layout: Layout) -> int:
-        """Remove what is no longer wanted, and make what is new or changed.
+        """Make what is new or changed, and then remove what is no longer wanted.
 
         Returns:
             How many objects were made.
@@ -70,17 +74,19 @@ class TrunkPusher:
         Raises:
             SovereignError: If the PBX does not answer; the next time goes on from there.
         """
-        wanted = {thing.key: thing for thing in layout.objects}
+        wanted = {thing.key for thing in layout.objects}
         if not self._begun:
             await self._begin(layout)
             self._begun = True
+        made = await self._make(_changed(layout, self._held, self._refused))
         gone = [key for key in self._held if key not in wanted]
         for kind, name in sorted(gone, key=lambda key: ORDER.index(key[0]), reverse=True):
             await self._delete((kind, name))
-        made = await self._make(_changed(layout, self._held, self._refused))
         if made or gone:
+            for thing in made:  # not before: whoever comes after us finds the old ones by them
+                await self._objects.set_global_variable(_variable(*_place(thing)), thing.digest)
             await self._objects.set_global_variable(FINGERPRINT, fingerprint(layout))
-        return made
+        return len(made)
 
     async def verify(self, layout: Layout) -> list[str]:
         """Read all objects back, and make those again that are gone or were changed.
@@ -96,32 +102,41 @@ class TrunkPusher:
                 found = await self._objects.read(thing.kind, thing.id)
                 if found != self._as_read.get(thing.key):
                     repaired.append(f"{thing.kind} {thing.id}")
-                    self._held[thing.key] = PbxObject(thing.kind, thing.id, ())
+                    self._held[thing.key] = None
         if repaired:
             _log.warning("trunks: made again what others had changed: %s", ", ".join(repaired))
         if repaired or again:
             await self.sync(layout)
         return repaired
 
-    async def _make(self, things: Iterable[PbxObject]) -> int:
-        made = 0
+    async def _make(self, things: Iterable[PbxObject]) -> list[PbxObject]:
+        made = []
         for thing in things:
             try:
-                if thing.key in self._held and thing.kind not in _MERGED:
-                    await self._delete(thing.key)
-                await self._objects.put(thing.kind, thing.id, thing.fields)
+                await self._put(thing)
             except AsteriskRefused as refused:
-                if refused.status != 400:
+                if refused.status not in _UNFIT:
                     raise
                 _log.error("trunks: the PBX refuses %s %s", thing.kind, thing.id)
                 self._refused[thing.key] = thing
                 continue
-            await self._objects.set_global_variable(_variable(thing), _digest(thing))
             self._held[thing.key] = thing
             self._refused.pop(thing.key, None)
             self._as_read[thing.key] = await self._objects.read(thing.kind, thing.id)
-            made += 1
+            made.append(thing)
         return made
+
+    async def _put(self, thing: PbxObject) -> None:
+        """Change an object in its place if the PBX can do that, else make it anew."""
+        held = self._held.get(thing.key)
+        if held is not None and _can_be_merged(held, thing):
+            try:
+                return await self._objects.put(thing.kind, thing.id, thing.fields)
+            except AsteriskRefused as refused:
+                _log.warning("trunks: %s %s is made anew: %s", thing.kind, thing.id, refused)
+        if thing.key in self._held:
+            await self._delete(thing.key)
+        await self._objects.put(thing.kind, thing.id, thing.fields)
 
     async def _delete(self, key: Key) -> None:
         await self._objects.delete(*key)
@@ -130,23 +145,32 @@ class TrunkPusher:
 
     async def _begin(self, layout: Layout) -> None:
         """Take over what a controller before us has pushed: as it is, when it is what we want."""
-        names = {thing.id for thing in layout.objects if thing.kind == "endpoint"}
         there = await self._objects.endpoints()
-        for endpoint in there:
-            if endpoint not in names and await self._is_ours(endpoint):
-                for key in relatives(endpoint):
-                    await self._objects.delete(*key)
+        if not there:
+            return
         same = await self._objects.global_variable(FINGERPRINT) == fingerprint(layout)
+        if not same:
+            await self._find_old(layout, there)
         for thing in layout.objects:
-            found = await self._objects.read(thing.kind, thing.id) if there else None
+            found = await self._objects.read(thing.kind, thing.id)
             if found is not None:
-                right = same or await self._is_as_pushed(thing)
-                self._held[thing.key] = thing if right else PbxObject(thing.kind, thing.id, ())
+                right = same or await self._digest_of(*_place(thing)) == thing.digest
+                self._held[thing.key] = thing if right else None
                 self._as_read[thing.key] = found
 
-    async def _is_as_pushed(self, thing: PbxObject) -> bool:
-        """Whether one that is there is what we want: making it anew would take it away briefly."""
-        return await self._objects.global_variable(_variable(thing)) == _digest(thing)
+    async def _find_old(self, layout: Layout, there: Iterable[str]) -> None:
+        """Find objects of ours that are to go; all are named after an endpoint that is there."""
+        wanted = {thing.key for thing in layout.objects}
+        for endpoint in there:
+            if await self._is_ours(endpoint):
+                for kind, slot in relatives(endpoint):
+                    key = kind, id_of(kind, slot, await self._digest_of(kind, slot))
+                    if key not in wanted and await self._objects.read(*key) is not None:
+                        self._held[key] = None
+
+    async def _digest_of(self, kind: Kind, slot: str) -> str:
+        """Whatever was pushed there last: making the same anew would take it away briefly."""
+        return await self._objects.global_variable(_variable(kind, slot))
 
     async def _is_ours(self, endpoint: str) -> bool:
         if endpoint.startswith((PREFIX, SHARED_PREFIX)):
@@ -155,12 +179,21 @@ class TrunkPusher:
         return any(key == "auth" and value.startswith(PREFIX) for key, value in fields)
 
 
-def _variable(thing: PbxObject) -> str:
-    return f"{FINGERPRINT}_{thing.kind}_{thing.id}"
+def _place(thing: PbxObject) -> tuple[Kind, str]:
+    return thing.kind, thing.slot
 
 
-def _digest(thing: PbxObject) -> str:
-    return hashlib.sha256(repr(thing.fields).encode()).hexdigest()
+def _variable(kind: Kind, slot: str) -> str:
+    return f"{FINGERPRINT}_{kind}_{slot}"
+
+
+def _can_be_merged(held: PbxObject, thing: PbxObject) -> bool:
+    """Whether one becomes the other by a PUT: all fields but lists are replaced.
+
+    One that is as it should be is made anew all the same, for that has a reason.
+    """
+    lists = any(key in _LISTS for key, _ in (*held.fields, *thing.fields))
+    return thing.kind in _MERGED and not lists and held != thing
 
 
 def fingerprint(layout: Layout) -> str:
@@ -170,7 +203,7 @@ def fingerprint(layout: Layout) -> str:
 
 
 def _changed(
-    layout: Layout, held: dict[Key, PbxObject], refused: dict[Key, PbxObject]
+    layout: Layout, held: dict[Key, PbxObject | None], refused: dict[Key, PbxObject]
 ) -> list[PbxObject]:
     """List what is new or changed; a registration goes with its auth, which it does not watch."""
     things = [

@@ -8,6 +8,9 @@ from sovereign_ari.errors import AsteriskRefused
 class PbxMemory:
     """What `AriObjects` reaches: a second PUT merges, and lists of values grow.
 
+    One on an endpoint that has a `set_var` is refused, as Asterisk 22 does: it copies the endpoint
+    under the variable's name, which is no field.
+
     Attributes:
         things: Fields of all objects.
         variables: Global ones.
@@ -28,12 +31,13 @@ class PbxMemory:
     async def put(self, kind: str, name: str, fields: tuple[tuple[str, str], ...]) -> None:
         if kind in self.refuses:
             raise AsteriskRefused(400, "a field does not fit")
+        there = self.things.get((kind, name), [])
+        if any(key == "set_var" for key, _ in there):
+            raise AsteriskRefused(500, "Cannot update sorcery object")
         self.done.append(f"put {kind}")
-        lists = {"match", "set_var", "contact"}
+        lists = {"match", "set_var", "contact", "permit", "deny"}
         named = {key for key, _ in fields if key not in lists}
-        kept = [
-            (key, value) for key, value in self.things.get((kind, name), []) if key not in named
-        ]
+        kept = [(key, value) for key, value in there if key not in named]
         self.things[kind, name] = [*kept, *fields]
 
     async def delete(self, kind: str, name: str) -> None:

@@ -28,7 +28,7 @@ OURS = TransferLine(None, is_ours=True)
 
 
 def test_a_number_goes_over_each_address_of_the_trunk() -> None:
-    assert dial("+31201234567", LINE, hops=0) == (
+    assert dial("+31201234567", LINE, hops=0)[:2] == (
         f"PJSIP/+31201234567@trunk-{TRUNK}-1",
         f"PJSIP/+31201234567@trunk-{TRUNK}-2",
     )

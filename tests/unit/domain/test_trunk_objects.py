@@ -46,7 +46,7 @@ def held(*trunks: Trunk, at: int = 1) -> dict[tuple[str, str], dict[str, list[st
         fields: dict[str, list[str]] = {}
         for key, value in thing.fields:
             fields.setdefault(key, []).append(value)
-        found[thing.key] = fields
+        found[thing.kind, thing.slot] = fields
     return found
 
 
@@ -55,20 +55,20 @@ def test_a_registering_trunk_has_an_endpoint_for_each_address_and_one_registrati
     assert list(things) == [
         ("auth", f"trunk-{ONE}"),
         ("aor", f"trunk-{ONE}-1"),
+        ("aor", f"trunk-{ONE}-1-anyway"),
         ("aor", f"trunk-{ONE}-2"),
+        ("aor", f"trunk-{ONE}-2-anyway"),
         ("endpoint", f"trunk-{ONE}-1"),
         ("endpoint", f"trunk-{ONE}-2"),
         ("identify", f"trunk-{ONE}"),
         ("registration", f"trunk-{ONE}"),
     ]
     assert things["aor", f"trunk-{ONE}-2"]["contact"] == ["sip:[2001:db8::1]:5070"]
+    assert things["aor", f"trunk-{ONE}-2-anyway"] == {"contact": ["sip:[2001:db8::1]:5070"]}
     assert things["identify", f"trunk-{ONE}"]["match"] == ["203.0.113.0/28"]
     endpoint = things["endpoint", f"trunk-{ONE}-2"]
     assert endpoint["outbound_auth"] == [f"trunk-{ONE}"]
-    assert endpoint["set_var"] == [
-        f"SOVEREIGN_TRUNK={ONE}",
-        "SOVEREIGN_TRUNK_NUMBER=+31201234567",
-    ]
+    assert (endpoint["accountcode"], endpoint["tenantid"]) == ([ONE], ["+31201234567"])
     registration = things["registration", f"trunk-{ONE}"]
     assert registration["server_uri"] == ["sip:sip.example.com:5060"]
     assert registration["client_uri"] == ["sip:bakery@sip.example.com"]
@@ -117,7 +117,7 @@ def test_trunks_of_one_carrier_share_the_endpoint_of_its_calls_only() -> None:
     assert name.startswith(SHARED_PREFIX)
     things = held(TRUNK, other)
     assert [key for key in things if key[0] == "identify"] == [("identify", name)]
-    assert things["endpoint", name]["set_var"] == [f"SOVEREIGN_TRUNK={name}"]
+    assert things["endpoint", name]["accountcode"] == [name]
     assert things["endpoint", name]["media_encryption_optimistic"] == ["yes"]
     assert ("endpoint", f"trunk-{TWO}-1") in things
     third = replace(other, id="8f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a12")
@@ -181,6 +181,29 @@ def test_whatever_a_trunk_had_can_be_named_by_its_endpoints() -> None:
         things = held(*trunks)
         named = {key for kind, name in things if kind == "endpoint" for key in relatives(name)}
         assert things.keys() <= named
+
+
+@given(
+    st.booleans(), st.booleans(), st.booleans(), st.sampled_from(["udp", "tcp", "tls"]),
+    st.none() | st.just("+31201234567"),
+)  # fmt: skip
+def test_every_endpoint_of_an_address_names_the_same_fields(
+    account: bool, registers: bool, encrypted: bool, transport: str, number: str | None
+) -> None:
+    trunk = replace(
+        TRUNK,
+        username="bakery" if account else None,
+        registers=registers and account,
+        encrypted=encrypted,
+        transport=transport,
+        number=number,
+    )
+    endpoint = held(trunk)["endpoint", f"trunk-{ONE}-1"]
+    assert endpoint.keys() == held(TRUNK)["endpoint", f"trunk-{ONE}-1"].keys(), (
+        "one that is changed by a PUT keeps what the PUT does not name"
+    )
+    assert all(len(values) == 1 for values in endpoint.values())
+    assert not {"set_var", "permit", "deny"} & endpoint.keys()
 
 
 def test_the_endpoints_are_like_those_of_the_file() -> None:

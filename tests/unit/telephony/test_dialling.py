@@ -248,3 +248,22 @@ def test_a_trunk_that_is_not_there_is_not_waited_for_long() -> None:
     result = scene.run()
     assert (result.answered, result.end_reason) == (False, EndReason.UNREACHABLE)
     assert 2 < scene.took_s < 2.5
+
+
+def test_what_the_pbx_would_not_dial_is_dialled_all_the_same_when_nothing_else_answers() -> None:
+    scene = Scene(answers, ends(34, 503))
+    anyway = f"{FIRST}/trunk-a-1-anyway"
+    scene.endpoints = (FIRST, SECOND, anyway, f"{SECOND}/trunk-a-2-anyway")
+    scene.fake.plans[anyway] = partial(answers, scene.fake)
+    scene.fake.refused[FIRST] = 500
+    assert scene.run().answered
+    assert [made.endpoint for made in scene.fake.created] == [SECOND, anyway]
+    over = [note["endpoint"] for _, note in scene.fake.notes]
+    assert over == ["trunk-a-1", "trunk-a-2", "trunk-a-1"]
+
+
+def test_an_address_that_was_dialled_is_not_dialled_again() -> None:
+    scene = Scene(ends(34, 503), ends(34, 503))
+    scene.endpoints = (FIRST, SECOND, f"{FIRST}/x", f"{SECOND}/x")
+    assert scene.run().sip == 503
+    assert [made.endpoint for made in scene.fake.created] == [FIRST, SECOND]

@@ -7,6 +7,7 @@ from typing import cast
 
 from sovereign_ari.domain.trunk_objects import Place, Trunk
 from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
+from sovereign_ari.wire.ami import Ami
 from sovereign_ari.wire.ari_objects import AriObjects
 
 ONE = Trunk("6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10", (Place("203.0.113.1", 5060),), "udp")
@@ -67,3 +68,51 @@ async def test_a_call_over_a_shared_endpoint_is_of_the_trunk_that_its_channel_wa
     endpoints[SHARED] = ["b", "d"]
     assert await calls(watch, ONE, TWO) == [2, 1]
     assert channels.asked == ["d"], "what is known is not asked again"
+
+
+class Manager:
+    """Tells of contacts, and counts how often they were asked."""
+
+    def __init__(self, **status: str) -> None:
+        self.status = {f"trunk-{ONE.id}-{place[1:]}": said for place, said in status.items()}
+        self.qualified: list[str] = []
+        self.shown: list[str] = []
+
+    async def ask(self, action: str, **fields: str) -> list[dict[str, str]]:
+        assert action == "PJSIPShowEndpoint"
+        self.shown.append(fields["Endpoint"][-1])
+        status = self.status[fields["Endpoint"]]
+        return [{"Event": "ContactStatusDetail", "Status": status, "RoundtripUsec": "1500"}]
+
+    async def do(self, action: str, **fields: str) -> None:
+        assert action == "PJSIPQualify"
+        self.qualified.append(fields["Endpoint"][-1])
+
+
+async def test_an_address_that_does_not_answer_is_asked_again_before_the_pbx_would() -> None:
+    manager = Manager(_1="Reachable", _2="Unreachable")
+    watch = TrunkWatch(cast("Ami", manager), cast("AriObjects", Channels({}, {})), PbxLog(None))
+    trunk = replace(ONE, places=(*ONE.places, Place("203.0.113.2", 5060)))
+    for second in range(7):
+        await watch.look([trunk], float(second))
+    assert manager.qualified == ["2", "2", "2"], "at 0, 3 and 6"
+    assert manager.shown.count("1") == 2, "at 0 and 5"
+
+    manager.status[f"trunk-{ONE.id}-2"] = "Reachable"
+    states = await watch.look([trunk], 9.0)
+    assert [at.reachable for at in states[ONE.id].addresses] == [True, True]
+    manager.qualified.clear()
+    for second in range(10, 20):
+        await watch.look([trunk], float(second))
+    assert manager.qualified == []
+
+
+async def test_an_address_that_was_never_asked_is_asked_once_and_looked_at_until_it_answers() -> (
+    None
+):
+    manager = Manager(_1="NonQualified")
+    watch = TrunkWatch(cast("Ami", manager), cast("AriObjects", Channels({}, {})), PbxLog(None))
+    for second in range(3):
+        await watch.look([ONE], float(second))
+    assert manager.qualified == ["1"]
+    assert len(manager.shown) == 3

@@ -15,6 +15,7 @@ from tests.support.pbx_memory import PbxMemory
 
 ONE = "6f0b4f4e-6a3f-4d53-9f3c-0a6f3c1f7a10"
 NAME = f"trunk-{ONE}"
+ENDPOINT = f"{NAME}-1"
 TRUNK = Trunk(
     ONE,
     (Place("203.0.113.1", 5060),),
@@ -45,7 +46,7 @@ def wanted(layout: Layout) -> dict[tuple[str, str], list[tuple[str, str]]]:
 
 async def test_what_is_wanted_is_made_in_order_and_removed_in_reverse(memory: PbxMemory) -> None:
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
-    assert await pusher.sync(layout) == 5
+    assert await pusher.sync(layout) == 6
     assert memory.done == [f"put {thing.kind}" for thing in layout.objects]
     assert as_held(memory) == wanted(layout)
     memory.done.clear()
@@ -64,6 +65,49 @@ async def test_lists_of_a_changed_object_do_not_grow(memory: PbxMemory) -> None:
     )
     layout = lay_out([moved], {})
     await pusher.sync(layout)
+    assert as_held(memory) == wanted(layout)
+
+
+async def test_what_calls_need_is_there_all_through_a_change(memory: PbxMemory) -> None:
+    pusher = pusher_of(memory)
+    await pusher.sync(lay_out([TRUNK], {}))
+    memory.done.clear()
+    moved = replace(
+        TRUNK, sources=frozenset({ip_network("203.0.113.9/32")}), number="+31201234567"
+    )
+    await pusher.sync(lay_out([moved], {}))
+    assert memory.done == ["put endpoint", "put identify", "delete identify"]
+    memory.done.clear()
+    nobody = replace(moved, username=None, password=None, registers=False, number=None)
+    layout = lay_out([nobody], {})
+    await pusher.sync(layout)
+    assert memory.done == ["put endpoint", "delete registration", "delete auth"]
+    assert as_held(memory) == wanted(layout)
+
+
+async def test_a_list_of_networks_that_callers_may_come_from_does_not_grow(
+    memory: PbxMemory,
+) -> None:
+    callers = replace(TRUNK, inbound_auth=True, registers=False)
+    pusher = pusher_of(memory)
+    await pusher.sync(lay_out([callers], {}))
+    layout = lay_out([replace(callers, sources=frozenset({ip_network("203.0.113.9/32")}))], {})
+    await pusher.sync(layout)
+    assert as_held(memory) == wanted(layout)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_variable_that_others_set_at_an_endpoint_is_taken_away(
+    memory: PbxMemory, seen: bool
+) -> None:
+    pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
+    await pusher.sync(layout)
+    await memory.put("endpoint", ENDPOINT, (("set_var", "SOVEREIGN_TRUNK=another"),))
+    if seen:
+        assert await pusher.verify(layout) == [f"endpoint {ENDPOINT}"]
+    else:  # a change comes first, which the PBX refuses to make in its place
+        layout = lay_out([replace(TRUNK, number="+31201234567")], {})
+        assert await pusher.sync(layout) == 1
     assert as_held(memory) == wanted(layout)
 
 
@@ -90,11 +134,12 @@ async def test_what_others_removed_or_changed_is_made_again(memory: PbxMemory, g
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
     await pusher.sync(layout)
     assert await pusher.verify(layout) == []
+    (identify,) = (key for key in memory.things if key[0] == "identify")
     if gone:
-        del memory.things["identify", NAME]
+        del memory.things[identify]
     else:
-        memory.things["identify", NAME].append(("match", "198.51.100.0/24"))
-    assert await pusher.verify(layout) == [f"identify {NAME}"]
+        memory.things[identify].append(("match", "198.51.100.0/24"))
+    assert await pusher.verify(layout) == [f"identify {identify[1]}"]
     assert as_held(memory) == wanted(layout)
     assert await pusher.verify(layout) == []
 
@@ -123,8 +168,8 @@ async def test_a_controller_that_takes_over_after_a_change_leaves_all_else_as_it
     )
     layout = lay_out([TRUNK, another], {})
     heir = pusher_of(memory)
-    assert await heir.sync(layout) == 3
-    assert memory.done == ["put aor", "put endpoint", "put identify"]
+    assert await heir.sync(layout) == 4
+    assert memory.done == ["put aor", "put aor", "put endpoint", "put identify"]
     assert as_held(memory) == wanted(layout)
     assert await heir.verify(layout) == []
 
@@ -134,7 +179,8 @@ async def test_a_controller_that_takes_over_replaces_and_removes_what_is_not_wan
 ) -> None:
     callers = replace(TRUNK, id=ONE.replace("6f", "7f"), inbound_auth=True, username="callers")
     await pusher_of(memory).sync(lay_out([TRUNK, callers], {}))
-    layout = lay_out([replace(TRUNK, transport="tcp")], {})
+    moved = replace(TRUNK, transport="tcp", sources=frozenset({ip_network("203.0.113.9/32")}))
+    layout = lay_out([moved], {})
     await pusher_of(memory).sync(layout)
     assert as_held(memory) == wanted(layout)
 
@@ -142,7 +188,7 @@ async def test_a_controller_that_takes_over_replaces_and_removes_what_is_not_wan
 async def test_an_object_that_the_pbx_refuses_stops_no_other(memory: PbxMemory) -> None:
     memory.refuses = {"registration"}
     pusher, layout = pusher_of(memory), lay_out([TRUNK], {})
-    assert await pusher.sync(layout) == 4
+    assert await pusher.sync(layout) == 5
     assert pusher.refused == [f"registration {NAME}"]
     memory.refuses = set()
     await pusher.verify(layout)
