@@ -24,17 +24,21 @@ from sovereign_ari.bundle.asterisk_config import PbxValues
 from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.ports import SIP, free_port
 from sovereign_ari.bundle.processes import Child
+from tests.support.tone_code import encode
 
 CARRIER_HOST = "127.0.0.2"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+RATE_HZ = 8000
 _CLI_TIMEOUT_S = 10.0
 
 ANSWERS = "+31201000200"
 """Answers and says nothing."""
 
-LISTENS = "+31201000300"
-"""Answers, and keeps what it hears for two seconds."""
+TALKS = ("+31201000301", "+31201000302", "+31201000303")
+"""Answer, listen, say `SAYS`, and keep what they heard in the meantime and shortly after."""
+
+SAYS = "Hi there"
 
 _PJSIP = """
 [global]
@@ -58,6 +62,9 @@ context = from-customer
 disallow = all
 allow = ulaw,alaw
 direct_media = no
+; From the address in its SDP: the beginning of whoever sends from another one is lost.
+media_address = {host}
+bind_rtp_to_media_address = yes
 send_pai = yes
 media_encryption_optimistic = yes
 media_encryption = {srtp}
@@ -107,11 +114,13 @@ _EXTENSIONS = f"""
 [from-customer]
 exten => {ANSWERS},1,Answer()
  same => n,Wait(600)
-exten => {LISTENS},1,Set(GLOBAL(VIA)=${{PJSIP_HEADER(read,Via)}})
- same => n,MixMonitor(@FOLDER@/heard.wav)
+exten => _{TALKS[0][:-1]}X,1,Set(GLOBAL(VIA_${{EXTEN}})=${{PJSIP_HEADER(read,Via)}})
+ same => n,MixMonitor(,r(@FOLDER@/${{EXTEN}}.wav))
  same => n,Answer()
- same => n,Set(GLOBAL(ENCRYPTED)=${{CHANNEL(rtp,secure)}})
- same => n,Wait(2)
+ same => n,Set(GLOBAL(SECURE_${{EXTEN}})=${{CHANNEL(rtp,secure)}})
+ same => n,Wait(1.2)
+ same => n,Playback(@FOLDER@/says)
+ same => n,Wait(1.8)
  same => n,StopMixMonitor()
  same => n,Wait(600)
 [calling]
@@ -229,15 +238,15 @@ class Carrier:
         await self.console("channel request hangup all")
 
     async def global_variable(self, name: str) -> str:
-        """Read a variable that its dialplan has set: `VIA` and `ENCRYPTED` of the last call."""
+        """Read a variable that its dialplan has set: `VIA_` and `SECURE_` with one of `TALKS`."""
         shown = await self.console("dialplan show globals")
         lines = (line.strip().partition("=") for line in shown.splitlines())
         return next((value for key, _, value in lines if key == name), "")
 
-    def heard(self) -> bytes:
-        """What `LISTENS` heard last, PCM16 at 8 kHz."""
+    def heard(self, number: str) -> bytes:
+        """What one of `TALKS` heard, PCM16 at 8 kHz; nothing while it listens."""
         try:
-            with wave.open(str(self._pbx.folders.etc / "heard.wav"), "rb") as file:
+            with wave.open(str(self._pbx.folders.etc / f"{number}.wav"), "rb") as file:
                 return file.readframes(file.getnframes())
         except (FileNotFoundError, EOFError, wave.Error):
             return b""  # it is being written
@@ -272,6 +281,9 @@ class Carrier:
         }  # fmt: skip
         (etc / "pjsip.conf").write_text(_PJSIP.format(**values))
         (etc / "extensions.conf").write_text(_EXTENSIONS.replace("@FOLDER@", str(etc)))
+        with wave.open(str(etc / "says.wav"), "wb") as file:
+            file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+            file.writeframes(encode(SAYS, RATE_HZ))
 
 
 @asynccontextmanager
