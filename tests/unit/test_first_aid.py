@@ -36,6 +36,9 @@ def pbx(body: str) -> Iterator[tuple[Settings, list[str]]]:
             asked.append(self.path)
             self._answer(b"")
 
+        def do_DELETE(self) -> None:
+            self.do_POST()
+
         def _answer(self, content: bytes) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
@@ -71,6 +74,29 @@ def test_the_answered_callers_of_its_own_name_wait_in_the_dialplan() -> None:
         assert hold_callers(settings) == 1
     assert asked == [
         "/ari/channels/1.1/continue?context=sovereign-answer&extension=hold&priority=1"
+    ]
+
+
+def test_whoever_was_being_called_is_hung_up_and_not_left_to_silence() -> None:
+    placed = "call-outbound-01arz3ndektsv4rrffq69g5fav"
+    standing = {"app_name": "Stasis", "app_data": "sovereign,leg"}
+    others = {"app_name": "Stasis", "app_data": "sovereign-2,leg"}
+    joined = {"app_name": "Wait", "app_data": "10"}
+    listed = [
+        channel(f"{placed}-line", state="Ringing", channelvars={}, dialplan=standing),
+        channel(f"{placed[:-1]}w-line", channelvars={}, dialplan=standing),
+        channel(f"{placed[:-1]}x-line", dialplan=standing),
+        channel(f"{CALL}-transfer", state="Down", channelvars=None, dialplan=standing),
+        channel(f"{CALL[:-1]}w-transfer", channelvars={}, dialplan=joined),
+        channel(f"{CALL[:-1]}x-transfer", state="Ringing", channelvars={}, dialplan=others),
+        channel(f"{CALL}-amd", channelvars={}, dialplan=standing),
+    ]
+    with pbx(json.dumps(listed)) as (settings, asked):
+        assert hold_callers(settings) == 1, "he has talked already"
+    hung_up = [path for path in asked if "continue" not in path]
+    assert hung_up == [
+        f"/ari/channels/{name}?reason_code=41"
+        for name in (f"{placed}-line", f"{placed[:-1]}w-line", f"{CALL}-transfer")
     ]
 
 
