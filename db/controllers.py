@@ -10,6 +10,29 @@ import asyncpg
 
 from db.journal import CHANGED, GUESSES, NOT_SEEN, NOTIFY_ALL, RESTARTED
 
+_BROKEN = "CASE WHEN answered_at IS NULL THEN 'failed' ELSE 'ended-with-error' END"
+"""As `domain.call.broken`."""
+
+_LIVES = 0x50C5  # the first half of the key of an advisory lock; the second is the name's
+SETTLED = "interval '10 s'"
+"""After its start, the server knows nothing of controllers that have not connected again."""
+
+IS_ALIVE = f"""(EXISTS (
+    SELECT FROM pg_locks
+     WHERE locktype = 'advisory' AND classid::bigint = {_LIVES} AND objsubid = 2
+       AND objid::bigint = hashtext({{0}}) & x'ffffffff'::bigint
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+) OR pg_postmaster_start_time() > clock_timestamp() - {SETTLED})"""
+"""Whether the controller of this name still has the connection of `show_life`."""
+
+
+async def show_life(connection: asyncpg.Connection, name: str) -> None:
+    """Have the server know that a controller lives for as long as this connection does.
+
+    When the process is killed, its connection ends with it: others know at once.
+    """
+    await connection.execute(f"SELECT pg_advisory_lock_shared({_LIVES}, hashtext($1))", name)
+
 
 async def beat(connection: asyncpg.Connection, name: str, *, node: str, capacity: int) -> None:
     """Say that a controller lives. The first beat of a name, or of a new process, registers it.
@@ -51,7 +74,7 @@ async def close_orphans(connection: asyncpg.Connection, *, older_than_s: float) 
         f"""
         WITH changed AS (
             UPDATE calls AS c
-               SET ended_at = now(), status = 'ended-with-error', end_reason = 'error',
+               SET ended_at = now(), status = {_BROKEN}, end_reason = 'error',
                    error = $2, updated_at = now()
              WHERE c.ended_at IS NULL AND c.updated_at < $1
                AND NOT EXISTS (SELECT FROM controllers AS o
@@ -114,7 +137,7 @@ async def close_lost(connection: asyncpg.Connection, calls: Collection[str]) -> 
         f"""
         WITH changed AS (
             UPDATE calls
-               SET ended_at = now(), status = 'ended-with-error', end_reason = 'error',
+               SET ended_at = now(), status = {_BROKEN}, end_reason = 'error',
                    error = $2, updated_at = now()
              WHERE ended_at IS NULL AND id = ANY($1)
             {CHANGED}

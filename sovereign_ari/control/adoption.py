@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 
 from sovereign_ari.control.adopted_call import AdoptedCall
+from sovereign_ari.control.call_record import CallRecord, Invitation
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.domain.adoption import FoundCall, NotAdopted
-from sovereign_ari.domain.call import CONGESTION, CallEvent, Found
+from sovereign_ari.domain.call import CONGESTION, CallEvent, CallState, Found, broken
 from sovereign_ari.domain.dialplan import (
     AGAIN_EXTENSION,
     ANSWER_CONTEXT,
@@ -49,7 +50,7 @@ class Adopter:
         self._services = services
         self._begin = begin
         self._free = free
-        self._taking: set[ChannelId] = set()
+        self._taking: dict[ChannelId, FoundCall | None] = {}
 
     async def take(self, channel: ChannelId) -> None:
         """Go on with a caller who is in our application and belongs to no call of ours.
@@ -58,17 +59,19 @@ class Adopter:
         """
         if channel in self._taking:
             return
-        self._taking.add(channel)
+        self._taking[channel] = None
         try:
             await self._take(channel)
         except SovereignError as error:
             log.warning("could not adopt a call: %s: %s", error.code, error)
             await self._send(channel, LATER_EXTENSION)
-        except Exception:  # one call must not end the others
+        except Exception as fault:  # one call must not end the others
             log.exception("could not adopt a call")
+            if (found := self._taking[channel]) is not None:
+                self._close(found, channel, f"could not be adopted: {type(fault).__name__}")
             await self._send(channel, UNKNOWN_EXTENSION)
         finally:
-            self._taking.discard(channel)
+            del self._taking[channel]
 
     async def _take(self, channel: ChannelId) -> None:
         ari, services = self._services.ari, self._services
@@ -88,7 +91,15 @@ class Adopter:
             await self._send(channel, UNKNOWN_EXTENSION)
         else:
             log.info("adopting %s", call)
+            self._taking[channel] = found
             self._begin(AdoptedCall(found, channel, left_s, services), Found())
+
+    def _close(self, found: FoundCall, channel: ChannelId, why: str) -> None:
+        """Close the record of a call that is ours now, and that nobody else will close."""
+        invitation = Invitation(channel, found.ours, found.codec, found.theirs)
+        record = CallRecord(found.call_id, invitation, self._services)
+        record.go_on()
+        record.close(broken(CallState.ADOPTING, why), {})
 
     async def _send(self, channel: ChannelId, extension: str) -> None:
         """Send a caller on; who cannot be sent is hung up, for nobody would mind him."""

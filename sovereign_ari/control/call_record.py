@@ -123,10 +123,10 @@ class CallRecord:
         """Write that it rings at the person whom we call."""
         self._services.journal.post(CallRinging(self._id, self._services.wall_clock()))
 
-    def answered(self, *, conversation: bool) -> None:
-        """Write that the caller hears us, and whether anybody talks with him."""
-        now = self._services.wall_clock()
-        self._services.journal.post(CallAnswered(self._id, now, conversation))
+    def answered(self, *, conversation: bool, at: datetime | None = None) -> None:
+        """Write that the caller hears us since then or now, and whether anybody talks with him."""
+        at = at or self._services.wall_clock()
+        self._services.journal.post(CallAnswered(self._id, at, conversation))
 
     def close(
         self, outcome: Outcome, media: Mapping[str, float], at: datetime | None = None

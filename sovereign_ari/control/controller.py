@@ -265,18 +265,18 @@ class Controller:
         with bound_contextvars(call_id=call.id):
             try:
                 await call.runner.run()
-            except Exception:  # one call must not end the others
+            except Exception as fault:  # one call must not end the others
                 log.exception("a call failed")
-                await self._abandon(call)
+                await self._abandon(call, f"{type(fault).__name__}: {fault}")
             finally:
                 self._calls.pop(call.id, None)
                 self._by_channel.pop(call.channel, None)
                 self._sweep.over(call.id)
 
-    async def _abandon(self, call: LiveCall) -> None:
+    async def _abandon(self, call: LiveCall, why: str) -> None:
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
-                await call.abandon()
+                await call.abandon(why)
         except Exception:  # the sweep finds what is left
             log.exception("a call that failed could not be cleaned up")
 

@@ -32,6 +32,7 @@ from sovereign_ari.domain.call import (
     Routed,
     Transferred,
     Unready,
+    broken,
 )
 from sovereign_ari.domain.control import Cancel, CommandOutcome, ControlCommand, EndCall, Transfer
 from sovereign_ari.domain.dialplan import (
@@ -134,11 +135,16 @@ class LiveCall:
             self.note("control", {"type": command.type, **refused})
         return outcome
 
-    async def abandon(self) -> None:
-        """Leave nothing behind after a fault of our own in this call."""
-        await self._stop_conversation()
-        await self._release()
-        await self._close_record()
+    async def abandon(self, why: str) -> None:
+        """Leave nothing behind after a fault of our own in this call, not even an open row."""
+        self.runner.outcome = self.runner.outcome or broken(self.runner.state, why)
+        try:
+            await self._stop_conversation()
+        finally:
+            try:
+                await self._release()
+            finally:
+                await self._close_record()
 
     def note(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Put something on the call's timeline."""

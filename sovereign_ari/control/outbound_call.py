@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 
 from sovereign_ari.control.call_record import CallRecord, Invitation
 from sovereign_ari.control.live_call import LiveCall
@@ -95,13 +96,13 @@ class OutboundCall(LiveCall):
         self._placed = placed
         self._route = placed.route
         self._dialling: asyncio.Task[None] | None = None
-        self._picked_up = False
+        self._picked_up_at: datetime | None = None
         self._machine = MachineWatch(placed.call_id, services, self.legs)
 
     @property
     def has_line(self) -> bool:
         """See `LiveCall`: until the answer it is a leg."""
-        return self._picked_up
+        return self._picked_up_at is not None
 
     def control(self, command: ControlCommand) -> CommandOutcome:
         """See `LiveCall`. It can be cancelled until somebody has answered and hears us."""
@@ -169,7 +170,7 @@ class OutboundCall(LiveCall):
     def _take_over(self, leg: Leg) -> None:
         """Make the leg that answered the call's own channel; its events are the call's now."""
         leg.release()
-        self._picked_up = True
+        self._picked_up_at = self._services.wall_clock()
         self.runner.post(PickedUp())
         if leg.gone is not None:
             self.runner.post(HungUp(leg.gone.cause or GONE_BEFORE_SPEECH))
@@ -183,6 +184,14 @@ class OutboundCall(LiveCall):
         told = {VARIABLE_APP: self._services.app, **told}
         await all_done(ari.set_variables(self.channel, told), ari.watch_channel(self.channel))
         await super()._answer()
+
+    async def _close_record(self) -> None:
+        """Write of somebody who hung up right behind his answer that he had answered."""
+        outcome, heard_us = self.runner.outcome, self.answered_s is not None
+        if outcome is not None and outcome.status is CallStatus.ENDED and not heard_us:
+            if (at := self._picked_up_at) is not None:
+                self._record.answered(conversation=False, at=at)
+        await super()._close_record()
 
     async def _stop_conversation(self) -> None:
         if self._dialling is not None:

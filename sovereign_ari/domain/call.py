@@ -362,6 +362,16 @@ def _nobody(route: Route) -> Outcome:
     return Outcome(CallStatus.REJECTED, EndReason.NO_ASSISTANT, cause, route.refusal)
 
 
+def broken(state: CallState, error: str, cause: int = CONGESTION) -> Outcome:
+    """How a call ends that neither side ended: once answered with an error, before that it failed.
+
+    `db.controllers` closes the calls of a dead controller by the same rule.
+    """
+    answered = state in (CallState.TALKING, CallState.ADOPTING)
+    status = CallStatus.ENDED_WITH_ERROR if answered else CallStatus.FAILED
+    return Outcome(status, EndReason.ERROR, cause, error)
+
+
 def _outcome(
     state: CallState, event: HungUp | Failed | Stopped | ConversationEnded | Transferred
 ) -> Outcome:
@@ -371,18 +381,14 @@ def _outcome(
         case HungUp(cause=cause) if cause == RTP_TIMEOUT and state is CallState.TALKING:
             return Outcome(CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, cause, NO_AUDIO)
         case HungUp(cause=cause, by_pbx=True):
-            talked = state is CallState.TALKING
-            status = CallStatus.ENDED_WITH_ERROR if talked else CallStatus.FAILED
-            return Outcome(status, EndReason.ERROR, cause, ENDED_AT_CONSOLE)
+            return broken(state, ENDED_AT_CONSOLE, cause)
         case HungUp(cause=cause):
             return Outcome(CallStatus.ENDED, EndReason.USER_HANGUP, cause)
         case Failed(error=error, cause=cause):
-            return Outcome(CallStatus.FAILED, EndReason.ERROR, cause, error)
+            return broken(state, error, cause)
         case Stopped():
             cause = NORMAL_CLEARING if state is CallState.TALKING else CONGESTION
-            return Outcome(
-                CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, cause, "the controller was stopped"
-            )
+            return broken(state, "the controller was stopped", cause)
         case ConversationEnded(reason=reason, error=error):
             status = CallStatus.ENDED if error is None else CallStatus.ENDED_WITH_ERROR
             return Outcome(status, reason, NORMAL_CLEARING, error)

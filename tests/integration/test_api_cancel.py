@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -71,7 +72,7 @@ async def test_a_ringing_call_is_told(api: Api, it: Commanded) -> None:
 async def test_a_ringing_call_takes_nothing_else_and_says_how_it_ends(
     api: Api, it: Commanded, kind: str
 ) -> None:
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         "say": {"content": "x", "end_after": True},
         "inject-context": {"content": "x", "trigger_response": True},
         "transfer": {"destination": "+31201234567"},

@@ -130,7 +130,9 @@ async def test_a_request_that_fails_ends_the_call_and_leaves_nothing(
     it.pbx.faults[step] = fault
     await it.pbx.call("c")
     await it.all_ended()
-    assert it.end == (CallStatus.FAILED, EndReason.ERROR)
+    answered = step == "join"
+    status = CallStatus.ENDED_WITH_ERROR if answered else CallStatus.FAILED
+    assert it.end == (status, EndReason.ERROR)
 
 
 @pytest.mark.parametrize("step", ["media", "bridge"])
@@ -382,7 +384,7 @@ async def test_a_bug_in_a_provider_ends_its_call_and_no_other(it: World) -> None
     await until(lambda: len(it.controller.calls) == 1, 10)
     await it.pbx.hang_up("d")
     await it.all_ended()
-    assert it.of(CallClosed)[0].status is CallStatus.FAILED
+    assert it.of(CallClosed)[0].status is CallStatus.ENDED_WITH_ERROR
 
 
 async def test_a_bug_in_the_recogniser_ends_its_call(it: World) -> None:
@@ -390,7 +392,7 @@ async def test_a_bug_in_the_recogniser_ends_its_call(it: World) -> None:
     await it.greeted()
     it.stt.streams[0].put_nowait(KeyError("a bug"))
     await it.all_ended()
-    assert it.end == (CallStatus.FAILED, EndReason.ERROR)
+    assert it.end == (CallStatus.ENDED_WITH_ERROR, EndReason.ERROR)
 
 
 async def test_a_fault_while_time_passes_ends_that_call_only(it: World) -> None:

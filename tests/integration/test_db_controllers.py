@@ -94,6 +94,7 @@ async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
     await write_entries(connection, [opened(organisation, other, controller="sovereign-2")])
     await write_entries(connection, [closed(a_call_id(2))])
     assert await close_lost(connection, {a_call_id(0), a_call_id(2)}) == [a_call_id(0)]
+    assert (await get_call(connection, organisation, a_call_id(0))).status == "failed"
     found = await get_call(connection, organisation, a_call_id(2))
     assert found.end_reason == "user_hangup"
     assert (await get_call(connection, organisation, a_call_id(1))).status == "ringing"

@@ -245,6 +245,18 @@ def test_a_line_that_sends_no_audio_for_ever_is_not_said_to_have_hung_up() -> No
     assert "no audio" in (outcome.error or "")
 
 
+@pytest.mark.parametrize("event", [Failed("Asterisk was restarted"), Stopped()], ids=repr)
+@pytest.mark.parametrize("state", LIVE)
+def test_what_was_answered_ends_with_an_error_and_what_was_not_has_failed(
+    state: CallState, event: CallEvent
+) -> None:
+    outcome = step(state, event).outcome
+    assert outcome is not None
+    answered = state in (CallState.TALKING, CallState.ADOPTING)
+    status = CallStatus.ENDED_WITH_ERROR if answered else CallStatus.FAILED
+    assert (outcome.status, outcome.reason) == (status, EndReason.ERROR)
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
     [
