@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from db.controllers import IS_ALIVE
 from db.journal import CHANGED, GUESSES, NOTIFY_ALL
-from sovereign_ari.domain.adoption import FoundCall, NotAdopted, Past, PastTurn
+from sovereign_ari.domain.adoption import FoundCall, NotAdopted, Past, PastTurn, broken_transfer
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.kept import KeptFault, restore
 from sovereign_ari.domain.owner import Owner
 from sovereign_ari.domain.webhook import Webhook
 
-DEAD_AFTER = timedelta(seconds=5)  # two and a half heartbeats
+DEAD_AFTER = timedelta(seconds=5)  # two and a half heartbeats of one whose connection stands
 FORGOTTEN_AFTER = timedelta(minutes=10)
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ WITH old AS MATERIALIZED (
      WHERE c.id = old.id AND c.controller = old.controller
        AND (c.ended_at IS NULL OR c.error = ANY($3))
        AND (old.controller = $2 OR old.seen_at IS NULL
-            OR old.seen_at < clock_timestamp() - $4::interval)
+            OR old.seen_at < clock_timestamp() - $4::interval
+            OR NOT {IS_ALIVE.format("old.controller")})
        AND EXISTS (SELECT FROM call_reports AS r WHERE r.call_id = c.id AND r.kept IS NOT NULL)
     RETURNING c.id, c.status, c.assistant_name, c.answered_at, c.ended_at, c.end_reason,
               CASE WHEN c.direction <> 'outbound' THEN c.dialled END AS dialled
@@ -101,7 +104,12 @@ async def _adopt(
         " finished FROM turns WHERE call_id = $1 ORDER BY number",
         call,
     )
-    return _found(call, found, turns, row["seen_at"])
+    steps = await connection.fetch(
+        "SELECT detail FROM call_notes WHERE call_id = $1 AND kind = 'transfer' ORDER BY at", call
+    )
+    transfer = broken_transfer([step["detail"] for step in steps])
+    made = _found(call, found, turns, row["seen_at"])
+    return replace(made, past=replace(made.past, transfer=transfer))
 
 
 def _found(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from db.controllers import show_life
 from db.listening import FAULTS, listening
 from sovereign_ari.domain.control import (
     CommandOutcome,
@@ -213,7 +214,7 @@ def read_answer(payload: str) -> tuple[int, CommandOutcome]:
 
 @asynccontextmanager
 async def open_box(pool: asyncpg.Pool, controller: str) -> AsyncIterator[CommandBox]:
-    """Listen for a controller's commands, those that it missed included.
+    """Listen for a controller's commands, those that it missed included, and show that it lives.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
@@ -221,6 +222,7 @@ async def open_box(pool: asyncpg.Pool, controller: str) -> AsyncIterator[Command
     wake = asyncio.Event()
     try:
         async with listening(pool, channel_of(controller), lambda _: wake.set()) as connection:
+            await show_life(connection, controller)
             yield CommandBox(connection, controller, wake)
     except FAULTS as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error

@@ -43,6 +43,7 @@ async def beat(
                     left = set(await controllers.find_left_over(connection, app))
                     left -= live
                 if left := left.difference(live_calls()):
+                    left &= set(await controllers.find_left_over(connection, app))
                     left = await close_left_over(connection, ari, left)
                 await controllers.beat(connection, app, node=node, capacity=100)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:

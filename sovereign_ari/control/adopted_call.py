@@ -15,8 +15,9 @@ from sovereign_ari.control.call_record import Invitation
 from sovereign_ari.control.live_call import LiveCall
 from sovereign_ari.control.ports import CallServices
 from sovereign_ari.control.requests import all_done
+from sovereign_ari.control.transfers import KIND as TRANSFER
 from sovereign_ari.conversation.dialogue import Dialogue
-from sovereign_ari.conversation.resumed_dialogue import ResumedDialogue
+from sovereign_ari.conversation.resumed_dialogue import BROKEN_OFF, ResumedDialogue
 from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.adoption import FoundCall
 from sovereign_ari.domain.agent import Assistant
@@ -103,6 +104,9 @@ class AdoptedCall(LiveCall):
 
     async def _start_conversation(self) -> None:
         await super()._start_conversation()
+        if (transfer := self._found.past.transfer) is not None:
+            facts = {"mode": transfer.mode, "destination": transfer.destination}
+            self.note(TRANSFER, {"step": "failed", **facts, "why": BROKEN_OFF})
         seen_at = self._found.last_seen_at
         gap_ms: int | None = None
         if seen_at is not None:

@@ -108,24 +108,28 @@ class Sweep:
         legs = [leg for call in self._calls.values() for leg in call.legs.entered]
         began = await self._services.ari.started_at()
         channels = {channel.id for channel in await self._services.ari.channels()}
-        gone: CallEvent = HungUp(GONE) if self._began in (None, began) else Failed(PBX_RESTARTED)
+        restarted = self._began not in (None, began)
         self._began = began
+        for call, has_line, talking in listed:
+            line, media = call.channel in channels, media_channel_of(call.id) in channels
+            if restarted and not (line or media):  # whatever it was about to do
+                self._tell(call, Failed(PBX_RESTARTED))
+            elif has_line and not line:
+                self._tell(call, HungUp(GONE))
+            elif talking and not media:
+                self._tell(call, Failed(MEDIA_LOST))
         for leg in legs:
             if leg.channel not in channels:
                 leg.lost()
-        for call, has_line, talking in listed:
-            if has_line and call.channel not in channels:
-                self._tell(call, gone)
-            elif talking and media_channel_of(call.id) not in channels:
-                self._tell(call, Failed(MEDIA_LOST))
         return channels
 
     async def _left_over(self) -> _Left:
         """Find the channels and bridges of our application that belong to no call of ours.
 
-        Other controllers may share this Asterisk: what is named like a call is not ours for that.
-        Whom we have joined with somebody else is nobody's any more, and an answered caller who is
-        in the dialplan is minded there.
+        Other controllers may share this Asterisk: what is named like a call is not ours for that,
+        nor is what we asked to hear of in our last life, when another one has it by now. Whom we
+        have joined with somebody else is nobody's any more, and an answered caller who is in the
+        dialplan is minded there.
         """
         ari, app = self._services.ari, self._services.app
         application = await ari.application()
@@ -135,6 +139,7 @@ class Sweep:
             id_
             for id_, channel in listed.items()
             if channel.dialplan.context == TRANSFER_CONTEXT
+            or channel.dialplan.stasis not in (None, app)
             or (waits_for_us(channel) and not orphans([channel], ours))
         }
         bridges = [bridge.id for bridge in await ari.bridges() if bridge.name == app]

@@ -15,6 +15,9 @@ from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.media.pcm import AudioFormat
 
+BROKEN_OFF = "it was broken off, for a technical reason"
+"""Of a transfer."""
+
 
 class ResumedDialogue(Dialogue):
     """Talks on. See `Dialogue`.
@@ -41,6 +44,10 @@ class ResumedDialogue(Dialogue):
         """Take what lies behind; to be called before the caller hears us."""
         self._past, self._outbound = past, outbound
         self._agent.history.remember(past)
+        if past.transfer is not None:
+            where = past.transfer.destination
+            told = f"The transfer of this call to {where} failed: {BROKEN_OFF}. Tell the caller."
+            self._agent.history.add_context(told)
 
     def answered(self) -> None:
         """Note that the caller hears us again, and speak up."""
@@ -58,6 +65,6 @@ class ResumedDialogue(Dialogue):
         if not past.began:
             greeting = self._whole.greeting(outbound=self._outbound)
             return [Order(greeting)] if greeting else []
-        if past.owes_answer:
+        if past.owes_answer or past.transfer is not None:
             return [Order(own_words(self._whole).back), Order(None)]
         return [Order(own_words(self._whole).where_were_we)]

@@ -30,6 +30,34 @@ class PastTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenTransfer:
+    """A transfer that was under way when its controller died; whoever was called is hung up.
+
+    Attributes:
+        mode: `blind`, `refer` or `warm`.
+        destination: *Personal.*
+    """
+
+    mode: str
+    destination: str = field(repr=False)
+
+
+OVER = ("failed", "joined", "referred")
+"""Steps of a transfer after which it is not under way any more."""
+
+
+def broken_transfer(steps: Sequence[Mapping[str, Any]]) -> BrokenTransfer | None:
+    """Find the transfer that was under way, in what the timeline says of transfers, in order."""
+    found: BrokenTransfer | None = None
+    for detail in steps:
+        if detail.get("step") == "begun":
+            found = BrokenTransfer(str(detail.get("mode")), str(detail.get("destination")))
+        elif detail.get("step") in OVER:
+            found = None
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What a conversation has behind it.
 
@@ -37,11 +65,13 @@ class Past:
         turns: In their order.
         next_number: That the next turn gets.
         answered_at: Wall clock, the origin of the offsets of turns.
+        transfer: What was broken off.
     """
 
     turns: tuple[PastTurn, ...]
     next_number: int
     answered_at: datetime
+    transfer: BrokenTransfer | None = None
 
     @property
     def began(self) -> bool:

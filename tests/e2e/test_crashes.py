@@ -175,7 +175,8 @@ async def test_a_restart_of_the_pbx_closes_its_calls_and_takes_new_ones(
         killed = kill(platform, "asterisk")
         await restarted(platform, "asterisk", killed)
         record = await reception.record(number)
-    assert (record["end_reason"], record["error"]) == ("error", "Asterisk was restarted")
+    broken = (record["status"], record["end_reason"], record["error"])
+    assert broken == ("ended-with-error", "error", "Asterisk was restarted")
     async with asyncio.timeout(RESTARTS_WITHIN_S):
         while not await platform.metric("sovereign_ari_connected"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

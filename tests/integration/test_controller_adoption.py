@@ -11,8 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sovereign_ari.control import sweep
+from sovereign_ari.control.adopted_call import AdoptedCall
+from sovereign_ari.control.transfers import CallTransfers
 from sovereign_ari.conversation.own_words import ENGLISH
-from sovereign_ari.domain.adoption import FoundCall, NotAdopted, Past, PastTurn
+from sovereign_ari.conversation.resumed_dialogue import BROKEN_OFF
+from sovereign_ari.domain.adoption import BrokenTransfer, FoundCall, NotAdopted, Past, PastTurn
 from sovereign_ari.domain.agent import Route
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import CallClosed, CallNote, CallOpened, TurnRecord
@@ -93,6 +96,60 @@ async def test_a_caller_whose_call_is_over_or_cannot_go_on_hears_a_goodbye(
     await left_behind(it)
     await until(lambda: it.pbx.sent_away == ["c"])
     assert it.controller.calls == []
+    ends = [(one.call_id, one.status, one.end_reason, one.error) for one in it.of(CallClosed)]
+    ours = (CALL, "ended-with-error", "error", "could not be adopted: KeyError")
+    assert ends == ([ours] if isinstance(why, FoundCall) else []), "what became ours is closed"
+
+
+async def test_an_adoption_that_breaks_in_the_middle_closes_the_call(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_self: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(AdoptedCall, "_clear_away", breaks)
+    monkeypatch.setattr(CallTransfers, "stop", breaks)
+    it.adoptions = [found()]
+    await left_behind(it)
+    await until(lambda: bool(it.of(CallClosed)))
+    (closed,) = it.of(CallClosed)
+    assert (closed.status, closed.error) == ("ended-with-error", "KeyError: 'a bug'")
+    await until(lambda: not (it.controller.calls or it.pbx.channels or it.pbx.bridges))
+
+
+async def test_a_transfer_that_was_broken_off_stands_on_the_timeline(it: World) -> None:
+    before = found()
+    broken = BrokenTransfer("warm", "+31201234567")
+    it.adoptions = [replace(before, past=replace(before.past, transfer=broken))]
+    await left_behind(it)
+    it.pbx.leave_over(f"{CALL}-transfer")
+    await until(lambda: any(note.kind == "adopted" for note in it.of(CallNote)))
+    (note,) = [note for note in it.of(CallNote) if note.kind == "transfer"]
+    assert note.detail == {
+        "step": "failed",
+        "mode": "warm",
+        "destination": "+31201234567",
+        "why": BROKEN_OFF,
+    }
+    assert f"DELETE channels/{CALL}-transfer" in it.pbx.requests
+    await it.pbx.hang_up("c")
+    await until(lambda: not (it.controller.calls or it.pbx.channels or it.pbx.bridges))
+
+
+async def test_a_caller_whom_another_controller_has_by_now_is_left_to_it(it: World) -> None:
+    for name, state in (("c", "Up"), ("d", "Ring")):
+        it.pbx.leave_over(name)
+        it.pbx.channels[name] = state
+        it.pbx.standing[name] = {
+            "context": "sovereign-answer" if name == "c" else "sovereign-inbound",
+            "app_name": "Stasis",
+            "app_data": "sovereign-2,timeout",
+        }
+    it.pbx.calls["c"] = CALL
+    looked = it.pbx.requests.count("GET applications/sovereign")
+    await until(lambda: it.pbx.requests.count("GET applications/sovereign") > looked + 2)
+    assert not [asked for asked in it.pbx.requests if not asked.startswith(("GET", "PUT"))]
+    it.pbx.forget_everything()
 
 
 async def test_a_caller_who_leaves_while_he_is_adopted_has_hung_up(it: World) -> None:

@@ -187,6 +187,18 @@ async def test_a_pbx_that_fails_while_a_call_is_placed_leaves_nothing_behind(
     assert it.end[0] is CallStatus.FAILED
 
 
+async def test_a_hang_up_right_behind_the_answer_is_that_of_an_answered_call(it: World) -> None:
+    async def callee(channel: str) -> None:
+        await it.pbx.refuse_call(channel, 16, 200)
+
+    it.pbx.callee = callee
+    place(it)
+    await it.all_ended()
+    assert it.end == (CallStatus.ENDED, EndReason.USER_HANGUP)
+    assert it.of(CallClosed)[0].error is None
+    assert len(it.of(CallAnswered)) == 1
+
+
 @pytest.mark.parametrize("step", ["variables", "watch", "continue", "join"])
 async def test_a_callee_may_hang_up_at_any_step_after_the_answer(it: World, step: str) -> None:
     answers(it)
@@ -197,6 +209,9 @@ async def test_a_callee_may_hang_up_at_any_step_after_the_answer(it: World, step
     gate.set()
     await it.all_ended()
     assert it.end == (CallStatus.ENDED, EndReason.USER_HANGUP)
+    [answered] = it.of(CallAnswered)
+    [closed] = it.of(CallClosed)
+    assert (answered.conversation, answered.at <= closed.at) == (False, True)
 
 
 async def test_a_controller_that_stops_hangs_up_what_rings(it: World) -> None:
@@ -205,7 +220,7 @@ async def test_a_controller_that_stops_hangs_up_what_rings(it: World) -> None:
     await ringing(it)
     await it.controller.drain(0.1)
     await it.all_ended()
-    assert it.end == (CallStatus.ENDED_WITH_ERROR, EndReason.ERROR)
+    assert it.end == (CallStatus.FAILED, EndReason.ERROR)
     assert it.controller.room == 0
 
 
@@ -219,6 +234,18 @@ async def test_a_call_that_is_not_placed_is_closed_with_the_reason(it: World) ->
         "nobody had room",
     )
     assert not it.pbx.dialled
+
+
+async def test_a_pbx_that_restarts_while_it_rings_is_why_the_call_failed(it: World) -> None:
+    rings(it)
+    place(it)
+    await ringing(it)
+    it.pbx.forget_everything()
+    it.pbx.began = "2026-01-01T01:00:00"
+    await it.pbx.drop_sockets()
+    await it.all_ended()
+    assert it.end == (CallStatus.FAILED, EndReason.ERROR)
+    assert it.of(CallClosed)[0].error == "Asterisk was restarted"
 
 
 CANCELLED = (CallStatus.ENDED, EndReason.ASSISTANT_HANGUP)

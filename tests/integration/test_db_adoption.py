@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
+from db import adoption, controllers
 from db.adoption import adopt, close_transferred, forget_kept
 from db.calls import get_call
-from db.controllers import beat, close_lost
+from db.controllers import beat, close_lost, show_life
 from db.journal import write_entries
 from db.organisations import ensure_operator_organisation
-from sovereign_ari.domain.adoption import FoundCall, NotAdopted
+from sovereign_ari.domain.adoption import BrokenTransfer, FoundCall, NotAdopted
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.kept import keep
-from sovereign_ari.domain.records import JournalEntry
+from sovereign_ari.domain.records import CallNote, JournalEntry
 from sovereign_ari.domain.webhook import Webhook
 from tests.support.rows import a_call_id, answered, closed, later, opened, turn
 
@@ -77,6 +79,7 @@ async def test_only_one_of_several_takes_a_call(
     await left_by(connection, organisation, "old")
     for name in ("a", "b"):
         await beat(connection, name, node="n", capacity=1)
+        await show_life(connection, name)
     assert isinstance(await adopt(connection, CALL, "a"), FoundCall)
     assert await adopt(connection, CALL, "b") is NotAdopted.LATER, "a lives"
     assert isinstance(await adopt(connection, CALL, "a"), FoundCall), "its own next life"
@@ -98,9 +101,55 @@ async def test_a_controller_that_was_just_seen_keeps_its_call(
 ) -> None:
     await left_by(connection, organisation, "old")
     await beat(connection, "old", node="n", capacity=1)
+    await show_life(connection, "old")
     assert await adopt(connection, CALL, "new") is NotAdopted.LATER
     await connection.execute("UPDATE controllers SET seen_at = now() - interval '6 s'")
     assert isinstance(await adopt(connection, CALL, "new"), FoundCall)
+
+
+def since_its_start(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    """Have the server know of all controllers so long after its start."""
+    statement = adoption._TAKE.replace(controllers.SETTLED, f"interval '{seconds}'")
+    monkeypatch.setattr(adoption, "_TAKE", statement)
+
+
+async def test_a_controller_whose_connection_is_gone_is_dead_at_once(
+    connection: asyncpg.Connection,
+    organisation: str,
+    pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    since_its_start(monkeypatch, "0 s")
+    await left_by(connection, organisation, "old")
+    await beat(connection, "old", node="n", capacity=1)
+    async with pool.acquire() as line:
+        await show_life(line, "old")
+        assert await adopt(connection, CALL, "new") is NotAdopted.LATER
+        line.terminate()
+    async with asyncio.timeout(5):
+        while await adopt(connection, CALL, "new") is NotAdopted.LATER:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (await get_call(connection, organisation, CALL)).controller == "new"
+
+
+async def test_a_server_that_has_just_started_knows_of_no_controllers_death(
+    connection: asyncpg.Connection, organisation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since_its_start(monkeypatch, "1 year")
+    await left_by(connection, organisation, "old")
+    await beat(connection, "old", node="n", capacity=1)
+    assert await adopt(connection, CALL, "new") is NotAdopted.LATER
+
+
+async def test_a_transfer_that_was_under_way_is_known(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    begun = {"step": "begun", "mode": "blind", "destination": "+31207654321"}
+    notes = [CallNote(CALL, later(n), "transfer", d) for n, d in enumerate([begun, {"step": "r"}])]
+    await left_by(connection, organisation, "old", *notes)
+    found = await adopt(connection, CALL, "new")
+    assert isinstance(found, FoundCall)
+    assert found.past.transfer == BrokenTransfer("blind", "+31207654321")
 
 
 async def test_a_call_that_was_closed_by_a_guess_is_open_again_and_reported_at_its_true_end(

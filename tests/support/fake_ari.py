@@ -28,6 +28,7 @@ class FakeAri:
     bridges: dict[str, set[str]] = field(default_factory=dict)
     globals: dict[str, str] = field(default_factory=dict)
     calls: dict[str, str] = field(default_factory=dict)
+    standing: dict[str, dict[str, str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
@@ -82,7 +83,12 @@ class FakeAri:
                 return web.json_response(body)
             case "GET", ["channels"]:
                 named = {c: {"SOVEREIGN_CALL": call} for c, call in self.calls.items()}
-                shown = [self.channel(c, channelvars=named.get(c, {})) for c in self.channels]
+                shown = [
+                    self.channel(
+                        c, channelvars=named.get(c, {}), dialplan=self.standing.get(c, {})
+                    )
+                    for c in self.channels
+                ]
                 return web.json_response(shown)
             case "GET", ["bridges"]:
                 return web.json_response(

@@ -12,7 +12,7 @@ import pytest
 from sovereign_ari.conversation.own_words import ENGLISH, OWN_WORDS
 from sovereign_ari.conversation.resumed_dialogue import ResumedDialogue
 from sovereign_ari.conversation.terms import Reporting
-from sovereign_ari.domain.adoption import Past, PastTurn
+from sovereign_ari.domain.adoption import BrokenTransfer, Past, PastTurn
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.media.pcm import ULAW_8K
 from sovereign_ari.speech.base import Message
@@ -91,6 +91,16 @@ def test_a_caller_whose_words_had_no_answer_yet_is_answered() -> None:
     assert isinstance(it, Resumed)
     assert it.heard == [ENGLISH.back, "Yes."]
     assert Message("user", "who are you") in it.llm.asked[0]
+
+
+def test_a_caller_who_was_being_put_through_is_told_that_it_was_broken_off() -> None:
+    broken = BrokenTransfer("blind", "+31201234567")
+    past = Past((GREETED, PastTurn("put me through", "One moment.")), 2, NOON, broken)
+    it, _ = converse(listens, lambda: Resumed(past))
+    assert isinstance(it, Resumed)
+    assert it.heard == [ENGLISH.back, "Yes."]
+    told = [m.content for m in it.llm.asked[0] if m.role == "system"][-1]
+    assert told.startswith("The transfer of this call to +31201234567 failed")
 
 
 def test_where_nobody_has_said_anything_yet_the_call_begins_anew() -> None:
