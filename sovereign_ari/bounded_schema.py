@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -36,9 +37,7 @@ class BoundedSchema:
     def __init__(
         self, schema: Mapping[str, Any], keywords: Mapping[str, Keyword] | None = None
     ) -> None:
-        kind: Any = _BOUNDED
-        if keywords:
-            kind = extend(kind, {name: _counted(check) for name, check in keywords.items()})
+        kind = _bounded_with(tuple((keywords or {}).items()))
         # An empty registry: references to other documents would be fetched without one.
         self._validator = kind(schema, registry=Registry())
 
@@ -72,3 +71,11 @@ _BOUNDED = extend(
     Draft202012Validator,
     {name: _counted(keyword) for name, keyword in Draft202012Validator.VALIDATORS.items()},
 )
+
+
+@functools.lru_cache(maxsize=16)
+def _bounded_with(keywords: tuple[tuple[str, Keyword], ...]) -> Any:
+    """Make a class of validators: 0.6 ms, which a call has not for each of its tools."""
+    if not keywords:
+        return _BOUNDED
+    return extend(_BOUNDED, {name: _counted(check) for name, check in keywords})

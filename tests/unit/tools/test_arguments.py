@@ -145,3 +145,9 @@ def test_any_text_is_judged(pattern: str, chars: int) -> None:
 def test_the_schema_of_a_strangers_tool_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(SchemaFault):
         check_schema(schema)
+
+
+def test_tools_of_each_call_share_one_kind_of_validator() -> None:
+    first, second = Arguments(DAY), Arguments({"type": "object"})
+
+    assert type(first._validator._validator) is type(second._validator._validator)
