@@ -10,14 +10,14 @@ from sovereign_ari.domain.permission import OutboundPermission
 from sovereign_ari.domain.transfer import TransferLine
 
 _LINE = """
-SELECT trunk.id::text AS trunk_id, coalesce(trunk.addresses, '{}') AS addresses,
+SELECT trunk.id::text AS trunk_id, coalesce(trunk.addresses, '{}') AS addresses, trunk.called,
        EXISTS (SELECT FROM phone_numbers
                 WHERE organisation_id = $1 AND phone_number = $3 AND is_active)
        OR EXISTS (SELECT FROM extensions
                    WHERE organisation_id = $1 AND extension = $3) AS is_ours,
        o.outbound_allowed_prefixes AS allowed, o.outbound_refused_prefixes AS refused
   FROM organisations AS o
-  LEFT JOIN (SELECT t.id, t.addresses, t.organisation_id
+  LEFT JOIN (SELECT t.id, t.addresses, t.organisation_id, n.phone_number AS called
                FROM phone_numbers AS n
                JOIN sip_trunks AS t
                  ON (t.id, t.organisation_id) = (n.transfer_trunk_id, n.organisation_id)
@@ -49,7 +49,9 @@ async def find_line(
     if row is None:
         return TransferLine(None)
     permission = OutboundPermission(row["allowed"], row["refused"])
-    return TransferLine(row["trunk_id"], tuple(row["addresses"]), permission, row["is_ours"])
+    return TransferLine(
+        row["trunk_id"], tuple(row["addresses"]), permission, row["is_ours"], called=row["called"]
+    )
 
 
 async def is_anothers_trunk(

@@ -22,7 +22,8 @@ from db.pool import UNAVAILABLE
 from db.transfers import find_line
 from sovereign_ari.domain.control import Cancel, CommandOutcome, ControlCommand, Transfer
 from sovereign_ari.domain.ids import CallId, direction_of
-from sovereign_ari.domain.transfer import Unreachable, dial, is_public, refer_to
+from sovereign_ari.domain.public_hosts import is_public
+from sovereign_ari.domain.transfer import Unreachable, dial, refer_to
 from sovereign_ari.errors import Conflict, Impossible, InvalidRequest, RateLimited
 
 COMMANDS_PER_CALL = 10

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, RootModel, StringConstraints, WithJs
 from api.bodies import Body, parse, refusal
 from api.kinds import E164, E164_PATTERN
 from sovereign_ari.domain import control
+from sovereign_ari.domain.sip_uri import is_sip, read_sip_uri
 
 LONGEST = 20_000
 _WORDS_PATTERN = r"[^\x00-\x20\x7f-\xa0]"
@@ -33,6 +34,8 @@ def _spoken(text: str) -> str:
 
 def _destination(text: str) -> str:
     if _DESTINATION.fullmatch(text) is None:
+        if is_sip(text):
+            read_sip_uri(text)  # says exactly what is wrong
         raise ValueError(
             "is neither a number in E.164 form, such as +31201234567, nor an extension, nor a SIP"
             " URI, such as sip:desk@example.com"

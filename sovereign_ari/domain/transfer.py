@@ -17,15 +17,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from sovereign_ari.domain.permission import OutboundPermission
+from sovereign_ari.domain.public_hosts import is_public
+from sovereign_ari.domain.short_numbers import country_of, short_number_fault
+from sovereign_ari.domain.sip_uri import SipUri, UriFault, is_sip, read_sip_uri
 from sovereign_ari.domain.trunk import dial_strings
 
 MOST_HOPS = 3
-LOWEST_PORT = 1024
-"""Below it are services that a SIP request could only disturb."""
-
 OUTWARDS = "sovereign-outwards"
 """The endpoint for SIP URIs that no trunk leads to."""
 
@@ -33,34 +32,15 @@ LONGEST_HEADER = 240
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _EXTENSION = re.compile(r"[0-9]{2,6}")
-# RFC 3261 section 25.1 without passwords, headers and parameters, and without what splits a dial
-# string of the PBX.
-_SIP_URI = re.compile(
-    r"(?P<scheme>sips?):(?:(?P<user>[A-Za-z0-9_.!~*+%-]{1,128})@)?"
-    r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<transport>;transport=(?:udp|tcp|tls))?",
-    re.IGNORECASE,
-)
-_TELEPHONE = re.compile(r"(?:\+|00)?([0-9]{5,})")
+_TELEPHONE = re.compile(r"(\+|00)?([0-9]{7,})")
+_SHORT = re.compile(r"[0-9]{2,6}")
 _VISUAL = str.maketrans("", "", "-.!~()")
 _NAMED = re.compile(r"[A-Za-z]")
-_LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".localdomain")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Unreachable(ValueError):
     """The call cannot go there. The message is a sentence for the model."""
-
-
-def is_public(host: str) -> bool:
-    """Whether a host is none of our own network's: a transfer must not look around there."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        # Resolvers read 127.1 and 010.0.0.1 as addresses; no top-level domain begins with a digit.
-        named = host.rpartition(".")[2][:1].isalpha()
-        return named and "." in host and not f".{host}".endswith(_LOCAL_NAMES)
-    return address.is_global and not address.is_multicast
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +53,7 @@ class TransferLine:
         permission: What the organisation may call.
         is_ours: Whether the destination is a number or an extension of the organisation.
         may_reach: Whether a SIP URI may name this host.
+        called: The number that was called, None for an extension.
     """
 
     trunk_id: str | None
@@ -80,6 +61,11 @@ class TransferLine:
     permission: OutboundPermission = field(default_factory=OutboundPermission)
     is_ours: bool = False
     may_reach: Callable[[str], bool] = is_public
+    called: str | None = None
+
+    def leads_to(self, host: str) -> bool:
+        """Whether a host, in lower case and without brackets, is where the trunk leads."""
+        return host in map(_host_of, self.addresses)
 
 
 def is_extension(destination: str) -> bool:
@@ -134,23 +120,15 @@ def header_value(text: str, longest: int = LONGEST_HEADER) -> str:
     return plain if len(plain) <= longest else plain[: longest - 3].rstrip() + "..."
 
 
-@dataclass(frozen=True, slots=True)
-class _Uri:
-    text: str
-    user: str
-    host: str
-
-
-def _read_uri(destination: str) -> _Uri:
-    match = _SIP_URI.fullmatch(destination)
-    if match is None:
+def _read_uri(destination: str) -> SipUri:
+    if not is_sip(destination):
         raise Unreachable(
-            "the destination is neither a number in E.164, nor an extension, nor a plain SIP URI"
+            "the destination is neither a number in E.164, nor an extension, nor a SIP URI"
         )
-    port = int(match["port"] or 5060)
-    if not LOWEST_PORT <= port <= 65535:
-        raise Unreachable(f"calls are not sent to port {port}")
-    return _Uri(destination, match["user"] or "", match["host"].strip("[]").lower())
+    try:
+        return read_sip_uri(destination)
+    except UriFault as fault:
+        raise Unreachable(f"the SIP URI {fault}") from fault
 
 
 def _inwards(destination: str, hops: int) -> tuple[str, ...]:
@@ -170,11 +148,10 @@ def _outwards(number: str, line: TransferLine) -> tuple[str, ...]:
     return dial_strings(line.trunk_id, line.addresses, number)
 
 
-def _by_sip(uri: _Uri, line: TransferLine) -> tuple[str, ...]:
+def _by_sip(uri: SipUri, line: TransferLine) -> tuple[str, ...]:
     _check_user(uri, line)
-    if line.trunk_id is not None and uri.host in map(_host_of, line.addresses):
-        if ";" not in uri.text:
-            return dial_strings(line.trunk_id, line.addresses, uri.text)
+    if line.trunk_id is not None and line.leads_to(uri.host) and not uri.has_parameters:
+        return dial_strings(line.trunk_id, line.addresses, uri.text)
     if not line.may_reach(uri.host):
         raise Unreachable(f"{uri.host} is not a public host that calls may be sent to")
     return (f"PJSIP/{OUTWARDS}/{uri.text}",)
@@ -182,9 +159,11 @@ def _by_sip(uri: _Uri, line: TransferLine) -> tuple[str, ...]:
 
 def strange_host(destination: str, line: TransferLine) -> str | None:
     """Name the host of a SIP URI that the trunk does not lead to; None of all else."""
-    match = _SIP_URI.fullmatch(destination)
-    host = match["host"].strip("[]").lower() if match else ""
-    return host if host and host not in map(_host_of, line.addresses) else None
+    try:
+        host = read_sip_uri(destination).host
+    except UriFault:
+        return None
+    return None if line.leads_to(host) else host
 
 
 def _host_of(address: str) -> str:
@@ -199,11 +178,17 @@ def _check_number(number: str, line: TransferLine) -> None:
         raise Unreachable(fault)
 
 
-def _check_user(uri: _Uri, line: TransferLine) -> None:
+def _check_user(uri: SipUri, line: TransferLine) -> None:
     """A number in a SIP URI costs what the number costs, and so does one behind a code (*31*)."""
-    if "%" in uri.user:
-        raise Unreachable("the user part of a SIP URI cannot be written with percent signs")
-    if match := _TELEPHONE.fullmatch(uri.user.translate(_VISUAL)):
-        _check_number(f"+{match[1]}", line)
-    elif sum(map(str.isdigit, uri.user)) >= 5 and _NAMED.search(uri.user) is None:
+    digits = "".join(filter(str.isdigit, uri.user))
+    if not digits or _NAMED.search(uri.user) is not None:
+        return
+    plain = uri.user.translate(_VISUAL)
+    if match := _TELEPHONE.fullmatch(plain):
+        _check_number(f"+{match[2]}", line)
+    elif plain.startswith("+") or (len(digits) >= 5 and _SHORT.fullmatch(plain) is None):
         raise Unreachable(f"{uri.user} is neither a name nor a number with its country")
+    else:
+        at_carrier, country = line.leads_to(uri.host), country_of(line.called)
+        if fault := short_number_fault(digits, at_carrier=at_carrier, country=country):
+            raise Unreachable(fault)

@@ -5,6 +5,9 @@ demand (`domain/endpointing.py`). Meanwhile a text that may be all is *anticipat
 think about it, and has to *retract* when the caller goes on (`domain/anticipation.py`). An
 `EndTurn` with other words than were anticipated retracts silently.
 
+Somebody who spoke for a while, of which the recogniser understood nothing, is *asked again*: he
+waits for an answer.
+
 While the agent speaks or thinks, interruption has two steps. Two loud frames *pause* it: to the
 caller it has stopped. Then
 
@@ -53,6 +56,8 @@ GREETED_WITHIN_S = 1.5
 GREETING_SILENCE_S = 0.3
 LONGEST_GREETING_WORDS = 8
 LONGEST_GREETING_S = 4.0
+CLEAR_SPEECH_S = 1.0
+MOST_ASKED_AGAIN = 2  # in a row: what nobody ever understands is a noise
 
 
 class Decision(Enum):
@@ -63,6 +68,7 @@ class Decision(Enum):
     INTERRUPT = "interrupt"
     FLUSH = "flush"
     RETRACT = "retract"
+    ASK_AGAIN = "ask again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ class TurnTaker:
         self._half_read = False  # whether those words may become one
         self._now_s = now_s
         self._greeted_until_s: float | None = None  # infinite until the first frame comes
+        self._asked_again = 0
         self.resumed_after = ""
 
     @property
@@ -191,6 +198,7 @@ class TurnTaker:
     ) -> list[Outcome]:
         """Take what the recogniser said; a partial text replaces the one before."""
         self._now_s = now_s
+        self._asked_again = 0 if text.strip() else self._asked_again
         self._caller.transcript(
             text, final=final, flushed=flushed, ends_turn=ends_turn, now_s=now_s
         )
@@ -304,7 +312,7 @@ class TurnTaker:
             if silence_s >= self._endpointing.delay_s(caller, now_s):
                 return [self._end_turn()]
         elif silence_s >= self._settings.endpointing_min_delay_s and caller.flushes_out == 0:
-            return self._end_without_words()
+            return self._end_without_words(clear=caller.voiced_s >= CLEAR_SPEECH_S)
         return self._anticipate(now_s)
 
     def _end_in_noise(self) -> list[Outcome]:
@@ -312,12 +320,18 @@ class TurnTaker:
         self._caller.ignore_noise()
         return [self._end_turn()] if text else self._end_without_words()
 
-    def _end_without_words(self) -> list[Outcome]:
-        """Forget a noise; but when words cut the agent and were taken back, answer those."""
+    def _end_without_words(self, *, clear: bool = False) -> list[Outcome]:
+        """Forget a noise; but when words cut the agent and were taken back, answer those.
+
+        Of whoever spoke clearly and was not understood, the same is asked again.
+        """
         if self._cut_by:
             return [self._end_turn()]
         self._caller.forget()
-        return self._retract()
+        if not clear or self._asked_again == MOST_ASKED_AGAIN:
+            return self._retract()
+        self._asked_again += 1
+        return [*self._retract(), Decision.ASK_AGAIN]
 
     def _end_turn(self) -> EndTurn:
         turn = EndTurn(self._caller.text or self._cut_by, self._caller.stopped_s)

@@ -10,8 +10,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
 
+from sovereign_ari.domain.public_hosts import connected_to, is_local_name, is_public_address
 from sovereign_ari.errors import OutgoingFailed
 from sovereign_ari.outgoing.names import LookUp, look_up
 from sovereign_ari.outgoing.urls import Address, Target, UrlFault, read_address, read_target
@@ -19,44 +19,6 @@ from sovereign_ari.outgoing.urls import Address, Target, UrlFault, read_address,
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOK_UP_TIMEOUT_S = 5.0
-_LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".localdomain")
-
-# IANA's registries of special-purpose addresses (RFC 6890, up to RFC 9637), and multicast. Written
-# down because `is_global` changes its mind between releases of Python.
-_SPECIAL_V4 = tuple(
-    ipaddress.IPv4Network(text)
-    for text in (
-        "0.0.0.0/8",  # this network
-        "10.0.0.0/8",  # private
-        "100.64.0.0/10",  # shared by carriers
-        "127.0.0.0/8",  # loopback
-        "169.254.0.0/16",  # link-local, and the metadata of clouds
-        "172.16.0.0/12",  # private
-        "192.0.0.0/24",  # protocol assignments
-        "192.0.2.0/24",  # documentation
-        "192.31.196.0/24",  # AS112: answered by the nearest network
-        "192.52.193.0/24",  # AMT relays, likewise
-        "192.88.99.0/24",  # 6to4 relays, likewise
-        "192.168.0.0/16",  # private
-        "192.175.48.0/24",  # AS112
-        "198.18.0.0/15",  # benchmarks
-        "198.51.100.0/24",  # documentation
-        "203.0.113.0/24",  # documentation
-        "224.0.0.0/3",  # multicast, reserved, broadcast
-    )
-)
-_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")  # all of global unicast that was ever given out
-_SPECIAL_V6 = tuple(
-    ipaddress.IPv6Network(text)
-    for text in (
-        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
-        "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: stands for an IPv4 address behind a relay
-        "2620:4f:8000::/48",  # AS112
-        "3fff::/20",  # documentation
-    )
-)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 class OutgoingPolicy:
@@ -73,7 +35,8 @@ class OutgoingPolicy:
 
     def admits(self, address: str) -> bool:
         """Whether a connection to this IP address may be made; what is none may not."""
-        return self.allows(address) or _is_public(address)
+        found = _read(address)
+        return self.allows(address) or (found is not None and is_public_address(found))
 
     def allows(self, address: str) -> bool:
         """Whether the operator named this address, public or not."""
@@ -94,7 +57,7 @@ class OutgoingPolicy:
         host = target.host
         if target.address is not None:
             return None if self.admits(host) else f"{host} is not a public address"
-        if "." not in host or host.endswith(_LOCAL_NAMES):
+        if is_local_name(host):
             return None if self._allowed else f"{host} is not a public host"
         return None
 
@@ -134,21 +97,6 @@ class OutgoingPolicy:
 
 
 def _read(address: str) -> Address | None:
-    """Read what is connected to; an IPv6 address that stands for an IPv4 one becomes that."""
+    """Read what is connected to."""
     found = read_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is not None:
-            return found.ipv4_mapped
-        if found in _NAT64:
-            return IPv4Address(int(found) & 0xFFFFFFFF)
-    return found
-
-
-def _is_public(address: str) -> bool:
-    match _read(address):
-        case IPv4Address() as found:
-            return not any(found in net for net in _SPECIAL_V4)
-        case IPv6Address() as found:
-            return found in _GLOBAL_V6 and not any(found in net for net in _SPECIAL_V6)
-        case None:
-            return False
+    return None if found is None else connected_to(found)

@@ -58,7 +58,8 @@ async def test_the_line_of_a_number_is_its_trunk_and_what_its_owner_may_call(
     number = await _number(pool, ours, NUMBER, trunk)
     await _number(pool, theirs, OTHER, None)
     permission = OutboundPermission(None, ["+31900"])
-    line = TransferLine(trunk, ("a.example.com", "b.example.com"), permission)
+    addresses = ("a.example.com", "b.example.com")
+    line = TransferLine(trunk, addresses, permission, called=NUMBER)
     assert await find_line(pool, ours, OTHER, number_id=number) == line
     assert (await find_line(pool, ours, NUMBER, number_id=number)).is_ours
     assert not (await find_line(pool, theirs, NUMBER, number_id=number)).is_ours

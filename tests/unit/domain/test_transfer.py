@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -48,36 +49,111 @@ def test_a_sip_uri_uses_the_trunk_only_when_it_names_its_host() -> None:
     assert other.startswith(f"PJSIP/{OUTWARDS}/")
 
 
+FAULTS = {
+    "sip:user:secret@example.com": "carries a password",
+    "sip:user:@example.com": "carries a password",
+    "sip:user@example.com?Replaces=1%3Bto-tag%3Da": "carries headers behind a question mark",
+    "sip:user@example.com;transport=tcp?X-Evil=1": "carries headers behind a question mark",
+    "sip:user@example.com;user=phone": "has a parameter other than transport",
+    "sip:user@example.com;transport=ws": "has a parameter other than transport",
+    "sip:user;ext=5@example.com": "has a parameter other than transport",
+    "sip:user@example.com;transport=tcp;lr": "has a parameter other than transport",
+    "sip:user@example.com:22": "names port 22, and calls are not sent to such ports",
+    "sip:user@example.com:70000": "names port 70000, and",
+    "sip:user@example.com:0": "names port 0, and",
+    "sip:%61@example.com": "cannot be written with percent signs",
+    "sip:user@ex%61mple.com": "cannot be written with percent signs",
+    "sip:a@b@example.com": "has more than one @",
+    "sip:us er@example.com": "holds blanks or characters that no SIP URI has",
+    "sip:us\u00e9r@example.com": "holds blanks or characters that no SIP URI has",
+    "sip:user@example.com\r\nX: y": "holds blanks or characters that no SIP URI has",
+    "sip:user@2001:470::1": "names an IPv6 address without brackets",
+    "sip:user@[2001:470::1:::]": "holds a broken IPv6 address",
+    "sip:user@[1.2.3.4]": "holds a broken IPv6 address",
+    "sip:a,b@example.com": "names no host that can exist",
+    "sip:user@": "names no host that can exist",
+    "sip:user@example.com:": "names no host that can exist",
+    "sip:user@-example.com": "names no host that can exist",
+    "sip:@example.com": "names no user before the @",
+}
+
+
+@pytest.mark.parametrize(("uri", "fault"), FAULTS.items())
+def test_what_is_wrong_with_a_sip_uri_is_said(uri: str, fault: str) -> None:
+    for line in (LINE, WITHOUT, OURS):
+        for read in (lambda: dial(uri, line, hops=0), lambda: refer_to(uri, line)):  # noqa: B023
+            with pytest.raises(Unreachable, match=re.escape(f"the SIP URI {fault}")):
+                read()
+
+
 @pytest.mark.parametrize(
     "uri",
     [
-        "sip:user:secret@example.com",
-        "sip:user@example.com?Replaces=1",
-        "sip:user@example.com;user=phone",
-        "sip:user@example.com:22",
-        "sip:user@example.com:70000",
-        "sip:user@example.com:0",
-        "sip:a,b@example.com",
-        "sip:a&b@example.com",
-        "sip:user@example.com\r\nX: y",
-        "sip:user@",
-        "sip:@example.com",
+        "sip:desk@example.org",
+        "SIPS:desk@Example.ORG:5061",
+        "sip:example.org",
+        "sip:desk@8.8.8.8:65535;transport=TCP",
+        "sip:desk@[2a00:1450:4001::1]:5080;transport=tls",
+        "sip:+31201234567@example.org",
+        "sip:020.desk-1~a!b*c+d_e@example.org:1024",
+    ],
+)
+def test_plain_sip_uris_are_called_as_they_stand(uri: str) -> None:
+    assert dial(uri, LINE, hops=0) == (f"PJSIP/{OUTWARDS}/{uri}",)
+    assert refer_to(uri, LINE) == uri
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
         "tel:+31201234567",
         "http://example.com",
         "",
         "1",
         "1234567",
         "+0123456789",
+        "+112",
         "call-me",
         "PJSIP/1000@trunk",
     ],
 )
-def test_what_is_no_plain_destination_is_refused(uri: str) -> None:
-    for line in (LINE, WITHOUT, OURS):
-        with pytest.raises(Unreachable):
-            dial(uri, replace(line, is_ours=False), hops=0)
-        with pytest.raises(Unreachable):
-            refer_to(uri, line)
+def test_what_is_no_destination_is_refused(destination: str) -> None:
+    for line in (LINE, WITHOUT):
+        for read in (lambda: dial(destination, line, hops=0), lambda: refer_to(destination, line)):  # noqa: B023
+            with pytest.raises(Unreachable, match="neither a number in"):
+                read()
+
+
+@pytest.mark.parametrize("user", ["112", "911", "1-1-2", "*112"])
+def test_an_emergency_number_is_nowhere_called(user: str) -> None:
+    for host in ("sip.example.com", "SIP.example.com:5070;transport=tcp", "example.org"):
+        for line in (LINE, WITHOUT, replace(LINE, called="+31201234567")):
+            with pytest.raises(Unreachable, match="is an emergency number"):
+                dial(f"sip:{user}@{host}", line, hops=0)
+            with pytest.raises(Unreachable, match="is an emergency number"):
+                refer_to(f"sip:{user}@{host}", line)
+
+
+@pytest.mark.parametrize(
+    ("called", "user", "what"),
+    [
+        (None, "999", "emergency"),
+        (None, "0112", "emergency"),
+        (None, "9911", "emergency"),
+        (None, "000", "emergency"),
+        ("+4930123456", "110", "emergency"),
+        ("+33123456789", "15", "emergency"),
+        ("+390612345678", "118", "emergency"),
+        ("+12125551234", "24280", "premium-rate"),
+    ],
+)
+def test_a_carrier_is_not_asked_for_short_numbers_that_cost_or_alarm(
+    called: str | None, user: str, what: str
+) -> None:
+    line = replace(LINE, called=called)
+    with pytest.raises(Unreachable, match=what):
+        dial(f"sip:{user}@sip.example.com", line, hops=0)
+    assert dial(f"sip:{user}@example.org", line, hops=0), "an extension of another PBX"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +200,9 @@ def test_a_number_hidden_behind_percent_signs_is_refused() -> None:
         dial("sip:%2B319001234567@example.com", LINE, hops=0)
 
 
-@pytest.mark.parametrize("user", ["*31*0900123456", "31900*123456", "_319001234567", "12+34567"])
+@pytest.mark.parametrize(
+    "user", ["*31*0900123456", "31900*123456", "_319001234567", "12+34567", "+112", "+31900"]
+)
 def test_a_number_behind_a_code_is_refused_for_nobody_could_say_what_it_costs(user: str) -> None:
     for host in ("sip.example.com", "example.org"):
         with pytest.raises(Unreachable, match="neither a name nor a number"):
@@ -134,8 +212,10 @@ def test_a_number_behind_a_code_is_refused_for_nobody_could_say_what_it_costs(us
 
 
 def test_names_with_digits_and_short_numbers_of_another_pbx_are_called() -> None:
-    for user in ("desk12345", "1000", "*98"):
-        assert dial(f"sip:{user}@example.org", LINE, hops=0)
+    for user in ("desk12345", "1000", "*98", "12345", "desk"):
+        for line in (LINE, replace(LINE, called="+31201234567")):
+            assert dial(f"sip:{user}@example.org", line, hops=0)
+            assert dial(f"sip:{user}@sip.example.com", line, hops=0), "a trunk may be a PBX"
 
 
 @pytest.mark.parametrize("destination", ["1000", "+31201234567"])
