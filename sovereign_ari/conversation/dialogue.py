@@ -323,11 +323,12 @@ class Dialogue:
                     self._ears.flush()
                 case EndTurn():
                     self._answer(outcome)
-                case Anticipate(text=text):
-                    if not self._orders.waiting:
-                        self._agent.anticipate(text)
+                case Anticipate(text=text) if not self._orders.waiting:
+                    self._agent.anticipate(text)
                 case Decision.RETRACT:
                     self._agent.retract()
+                case Decision.ASK_AGAIN if not (self.occupied or self.quiet.clock.held):
+                    self._orders.add(Order(self._ours.no_words))
         self._obey()
 
     def _answer(self, turn: EndTurn) -> None:

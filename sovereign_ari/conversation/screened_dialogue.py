@@ -21,7 +21,7 @@ from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.records import EndReason
 from sovereign_ari.domain.screening import Outcome as Screened
 from sovereign_ari.domain.screening import Screening, State, Step
-from sovereign_ari.domain.turn import EndTurn, Outcome
+from sovereign_ari.domain.turn import Decision, EndTurn, Outcome
 from sovereign_ari.errors import ProviderError
 from sovereign_ari.media.hearing import Heard
 from sovereign_ari.media.pcm import AudioFormat
@@ -169,7 +169,7 @@ class ScreenedDialogue(Dialogue):
 
     def _act(self, outcomes: list[Outcome]) -> None:
         if self._screening.hushed:
-            outcomes = [each for each in outcomes if not isinstance(each, Anticipate)]
+            outcomes = [each for each in outcomes if not _wants_answer(each)]
         super()._act(outcomes)
 
     def _answer(self, turn: EndTurn) -> None:
@@ -190,3 +190,7 @@ class ScreenedDialogue(Dialogue):
     def _fail(self, error: ProviderError, *, voice_works: bool = True) -> None:
         if not self._screening.hushed:  # who only waits for a beep needs no recogniser
             super()._fail(error, voice_works=voice_works)
+
+
+def _wants_answer(outcome: Outcome) -> bool:
+    return isinstance(outcome, Anticipate) or outcome is Decision.ASK_AGAIN
