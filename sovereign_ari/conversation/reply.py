@@ -61,10 +61,12 @@ class Reply:
 
     @property
     def awaits_model(self) -> bool:
-        """Whether the caller waits for the model's first word, and has heard nothing meanwhile."""
+        """Whether the caller waits for the model, and has heard nothing since it was asked."""
         thought = self.log.thought
-        begun = thought.complete or thought.first_piece_s is not None or speakable(thought.text)
-        return self._asks and not begun and all(run.answer is not None for run in thought.runs)
+        if not (self._asks and thought.awaited):
+            return False
+        begun = speakable(thought.text[thought.told_chars :])
+        return not begun and all(run.answer is not None for run in thought.runs)
 
     @property
     def is_quiet(self) -> bool:

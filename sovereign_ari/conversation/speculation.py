@@ -22,6 +22,8 @@ from contextlib import aclosing
 from sovereign_ari.domain.spoken import same_words
 from sovereign_ari.errors import ProviderError
 from sovereign_ari.speech.base import (
+    CHARS_PER_TOKEN,
+    NOTHING_USED,
     LanguageModel,
     Message,
     ReplyPart,
@@ -33,8 +35,6 @@ from sovereign_ari.speech.base import (
 
 MOST_PARTS = 256
 """Of a reply that nobody reads yet; then the model waits."""
-
-CHARS_PER_TOKEN = 4
 
 
 class Speculation:
@@ -64,7 +64,7 @@ class Speculation:
         self._clock = clock
         self._allowed = allowed
         self._guess: _Guess | None = None
-        self._uncounted = Usage(0, 0)
+        self._uncounted = NOTHING_USED
 
     @property
     def label(self) -> str:
@@ -88,7 +88,7 @@ class Speculation:
             return
         guess.cancel()
         if guess.usage is not None:
-            self._uncounted = _sum(self._uncounted, guess.usage)
+            self._uncounted += guess.usage
         cost = guess.usage or guess.estimate
         self._note(
             "speculation",
@@ -118,9 +118,9 @@ class Speculation:
             failed = guess is not None and guess.failed
             self.retract("failed" if failed else "other_words")
             source = self._model.reply(messages, tools)
-        uncounted, self._uncounted = self._uncounted, Usage(0, 0)
+        uncounted, self._uncounted = self._uncounted, NOTHING_USED
         async with aclosing(source) as parts:  # type: ignore[type-var]
-            if uncounted != Usage(0, 0):
+            if uncounted != NOTHING_USED:
                 yield uncounted
             async for part in parts:
                 yield part
@@ -194,15 +194,8 @@ class _Guess:
     def _count(self, part: ReplyPart) -> None:
         match part:
             case Usage():
-                self.usage = part if self.usage is None else _sum(self.usage, part)
+                self.usage = part if self.usage is None else self.usage + part
             case Token(text=text):
                 self._written_chars += len(text)
             case ToolCall(arguments=arguments):
                 self._written_chars += len(arguments)
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.input_tokens + other.input_tokens,
-        one.output_tokens + other.output_tokens,
-    )

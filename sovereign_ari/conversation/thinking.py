@@ -28,7 +28,14 @@ from sovereign_ari.conversation.pieces import Pieces
 from sovereign_ari.conversation.sentences import speakable
 from sovereign_ari.conversation.tool_results import GUARD
 from sovereign_ari.conversation.tool_runs import ToolRun, ToolRuns
-from sovereign_ari.speech.base import LanguageModel, Message, ToolCall, ToolSpec, Usage
+from sovereign_ari.speech.base import (
+    NOTHING_USED,
+    LanguageModel,
+    Message,
+    ToolCall,
+    ToolSpec,
+    Usage,
+)
 
 TOOL_ROUNDS = 5
 ANSWER_NOW = "Answer the caller now, with what you know; no more tools can be used in this reply."
@@ -62,11 +69,11 @@ class Thought:
         hang_up: Whether the model called `end_call`.
         first_token_s: When its first token or tool call came.
         first_piece_s: When the first speakable piece was complete.
-        input_tokens: As counted by the provider; 0 when it does not count.
-        output_tokens: Likewise.
+        used: Tokens as counted by the provider; none when it does not count.
         told_chars: How much of `text` stands in `rounds`.
         unspeakable: Whether its latest answer took long and was nothing that could be said.
         filler: What was said while the model was waited for.
+        awaited: Whether it was asked, and neither it nor we have said anything since.
     """
 
     text: str = ""
@@ -75,11 +82,11 @@ class Thought:
     hang_up: bool = False
     first_token_s: float | None = None
     first_piece_s: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
+    used: Usage = NOTHING_USED
     told_chars: int = 0
     unspeakable: bool = False
     filler: str = ""
+    awaited: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -122,6 +129,7 @@ class Thought:
         self.filler = line
         self.add_line(line)
         self.told_chars = len(self.text)
+        self.awaited = False
 
 
 class Thinker:
@@ -218,12 +226,15 @@ class Thinker:
             messages.append(Message("system", ANSWER_NOW))
             specs = []
         asked = _Asked(messages, specs, [] if calls is None else calls)
+        thought.awaited = True
         async with aclosing(self._round(asked, thought)) as pieces:
             async for piece in pieces:
                 self._note_piece(thought)
                 yield piece
+        thought.awaited = False
 
     def _note_piece(self, thought: Thought) -> None:
+        thought.awaited = False
         if thought.first_piece_s is None:
             thought.first_piece_s = self._clock()
 
@@ -253,8 +264,7 @@ class Thinker:
         async with aclosing(stream) as parts:  # type: ignore[type-var]
             async for part in parts:
                 if isinstance(part, Usage):
-                    thought.input_tokens += part.input_tokens
-                    thought.output_tokens += part.output_tokens
+                    thought.used += part
                     continue
                 if thought.first_token_s is None:
                     thought.first_token_s = self._clock()

@@ -61,7 +61,7 @@ class TurnLog:
                 return None
             return round((at_s - answered_s) * 1000)
 
-        thought = self.thought
+        thought, estimated = self.thought, self.thought.used.estimated
         return TurnRecord(
             call_id=call_id,
             number=self.number,
@@ -81,8 +81,9 @@ class TurnLog:
             reply_ended_ms=offset_ms(self.reply_ended_s),
             models=models,
             usage={
-                "llm_input_tokens": thought.input_tokens,
-                "llm_output_tokens": thought.output_tokens,
+                "llm_input_tokens": thought.used.input_tokens,
+                "llm_output_tokens": thought.used.output_tokens,
+                **({"llm_estimated_tokens": estimated} if estimated else {}),
                 "tts_characters": speech.characters if speech else 0,
             },
             error=self.error,

@@ -123,11 +123,31 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the reply cost, sent once at its end by providers that count."""
+    """What the reply cost, sent once at its end by providers that count.
+
+    Attributes:
+        input_tokens: Of what was asked.
+        output_tokens: Of what was answered.
+        estimated: How many of them nobody has counted: those of requests beside it, which were
+            given up before their vendor said anything.
+    """
 
     input_tokens: int
     output_tokens: int
+    estimated: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.estimated + other.estimated,
+        )
+
+
+NOTHING_USED = Usage(0, 0)
+CHARS_PER_TOKEN = 4
+"""Of most models and languages, about: for estimates."""
 
 ReplyPart: TypeAlias = Token | ToolCall | Usage
 

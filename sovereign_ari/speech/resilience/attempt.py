@@ -64,6 +64,11 @@ class Attempt:
         return task.done() and not task.cancelled() and task.exception() is None
 
     @property
+    def told(self) -> Usage | None:
+        """What it cost, when its vendor has said so already."""
+        return next((part for part in self._ahead if isinstance(part, Usage)), None)
+
+    @property
     def too_slow(self) -> TooSlow:
         """The fault of one whose deadline has passed."""
         return TooSlow(f"{self.label} wrote nothing for {round(self._wait_s, 1):g} s")

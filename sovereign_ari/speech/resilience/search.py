@@ -8,7 +8,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from sovereign_ari.errors import ProviderError
-from sovereign_ari.speech.base import LanguageModel, Message, ReplyPart, ToolSpec, Usage
+from sovereign_ari.speech.base import (
+    CHARS_PER_TOKEN,
+    NOTHING_USED,
+    LanguageModel,
+    Message,
+    ReplyPart,
+    ToolSpec,
+    Usage,
+)
 from sovereign_ari.speech.resilience.attempt import Attempt, TooSlow, close_all
 from sovereign_ari.speech.resilience.breaker import State
 from sovereign_ari.speech.resilience.candidate import Candidate, in_turn, worth_another_try
@@ -68,7 +76,9 @@ class Search:
         self._latest: tuple[Attempt, ProviderError] | None = None
         self._primary_fault: ProviderError | None = None
         self._may_double = paces is not None
-        self._wasted = 0
+        self._wasted = 0  # requests that came to nothing, whose cost nobody told
+        self._wasted_told = NOTHING_USED
+        self._asked_chars = 0
         self._quiet_since_s = self._clock()
 
     @property
@@ -82,6 +92,7 @@ class Search:
         Raises:
             ProviderError: When nobody does: the primary's fault.
         """
+        self._asked_chars = sum(len(message.content) for message in messages)
         while True:
             if not self._running:
                 self._ask(await self._successor(), messages, tools)
@@ -102,7 +113,8 @@ class Search:
     async def rest_of(self, attempt: Attempt) -> AsyncGenerator[ReplyPart, None]:
         """Stream what `begin` returned.
 
-        Prompts of requests that came to nothing are counted too: as the vendor counted this one.
+        Requests that came to nothing are counted too: as their vendor told, else their prompts as
+        the vendor counted this one's, else by the length of the texts.
 
         Raises:
             ProviderError: When it breaks off; `lose` it then, to `begin` again.
@@ -110,10 +122,25 @@ class Search:
         async with aclosing(attempt.rest(self._pause_s)) as parts:
             async for part in parts:
                 if isinstance(part, Usage):
-                    prompts = part.input_tokens * (1 + self._wasted)
-                    yield Usage(prompts, part.output_tokens)
+                    yield part + self._take_wasted(part.input_tokens)
                 else:
                     yield part
+        if (uncounted := self._take_wasted(self._asked_chars // CHARS_PER_TOKEN)) != NOTHING_USED:
+            yield uncounted
+
+    def _take_wasted(self, prompt_tokens: int) -> Usage:
+        """What the requests cost that came to nothing, once."""
+        prompts = self._wasted * prompt_tokens
+        wasted = self._wasted_told + Usage(prompts, 0, prompts)
+        self._wasted, self._wasted_told = 0, NOTHING_USED
+        return wasted
+
+    def _write_off(self, attempt: Attempt) -> None:
+        """Count an attempt that its vendor has worked on in vain."""
+        if attempt.told is None:
+            self._wasted += 1
+        else:
+            self._wasted_told += attempt.told
 
     def passed_on(self) -> None:
         """Note that something of the reply was used: not all that a model writes is."""
@@ -126,7 +153,8 @@ class Search:
 
     async def lose(self, attempt: Attempt, error: ProviderError) -> None:
         """Note the fault of an attempt, and end it."""
-        self._wasted += isinstance(error, TooSlow) or attempt.has_begun
+        if isinstance(error, TooSlow) or attempt.has_begun:
+            self._write_off(attempt)
         self._note_fault(attempt, error)
         await attempt.close()
 
@@ -194,6 +222,7 @@ class Search:
             raise error
         if len(self._running) > 1 and not attempt.beginning.result():
             self._running.remove(attempt)
+            self._write_off(attempt)
             attempt.candidate.breaker.succeeded()
             return False
         return True
@@ -220,7 +249,7 @@ class Search:
             if self._paces is not None:
                 self._paces.of(attempt.label).took(now_s - attempt.began_s)
         for attempt in others:
-            self._wasted += 1
+            self._write_off(attempt)
             attempt.candidate.breaker.gave_up()
             if attempt.candidate is not winner.candidate:
                 self._spare.append(attempt.candidate)

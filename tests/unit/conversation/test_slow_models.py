@@ -63,6 +63,28 @@ def test_a_model_that_never_begins_is_apologised_for_behind_the_one_line() -> No
     assert it.tts.said.count(WAIT) == 1
 
 
+def test_a_model_that_is_slow_behind_its_tool_is_spoken_for_as_well() -> None:
+    def answer(messages: Sequence[Message], _tools: Sequence[ToolSpec]) -> Sequence[Step]:
+        if messages[-1].role == "tool":
+            return [5.0, "There is a door."]
+        return ["Let me look. ", ToolCall("1", "look", '{"place": "here"}')]
+
+    it, _ = ask(answer)
+    assert it.tts.said[1:] == ["Let me look.", WAIT, "There is a door."]
+    assert it.reply.heard_text == f"Let me look. {WAIT} There is a door."
+    assert [m.content for m in it.dialogue.history.messages if m.tool_calls] == [""]
+
+
+def test_a_model_that_is_slow_each_time_is_spoken_for_each_time() -> None:
+    def answer(messages: Sequence[Message], _tools: Sequence[ToolSpec]) -> Sequence[Step]:
+        if messages[-1].role == "tool":
+            return [4.0, "There is a door."]
+        return [4.0, ToolCall("1", "look", '{"place": "here"}')]
+
+    it, _ = ask(answer)
+    assert it.tts.said[1:] == [WAIT, WAIT, "There is a door."]
+
+
 def test_white_space_for_ever_is_filled_once() -> None:
     it, _ = ask(drips(" ", 4.5))
     assert it.tts.said.count(WAIT) == 1

@@ -28,6 +28,9 @@ Step: TypeAlias = "float | str | ReplyPart | ProviderError"
 
 HELLO = [Message("user", "hello")]
 HANG = 3600.0
+LOST = Usage(1, 0, estimated=1)
+"""A request like that to a vendor that counts nothing."""
+
 DOWN = ProviderUnavailable("it answered 500")
 BAD_KEY = ProviderRefused("the key is wrong")
 
@@ -270,7 +273,7 @@ def test_a_reply_that_breaks_off_alone_is_gone_on_with_by_the_same_model() -> No
     it = play(Stage(model))
     assert it.text == "One, two, three."
     assert it.noted == [("provider_retry", "a", "a")]
-    assert it.parts[-1][1] == Usage(60, 4)  # the prompt was sent twice
+    assert it.parts[-1][1] == Usage(60, 4, estimated=30)  # the prompt was sent twice
 
 
 def test_a_reply_that_stalls_is_gone_on_with_by_the_fall_back() -> None:
@@ -324,14 +327,14 @@ def test_a_slow_model_is_asked_a_second_time_and_the_quicker_answer_is_taken() -
     assert model.asked_s == [0.0, hedging.USUAL_S]
     assert model.ended_s[0] == hedging.USUAL_S + 0.2, "the slow one was not hung up on at once"
     assert it.noted == [("provider_hedge", "a", "a")]
-    assert it.parts[-1][1] == Usage(20, 2), "two prompts were sent"
+    assert it.parts[-1][1] == Usage(20, 2, estimated=10), "two prompts were sent"
 
 
 def test_the_first_request_may_win_as_well_and_only_its_tools_are_run() -> None:
     mine, its = ToolCall("1", "mine", "{}"), ToolCall("2", "other", "{}")
     other = Model("b", [1.0, its])
     it = play(Stage(Model("a", [2.0, mine]), other, paces=Paces()))
-    assert [part for _, part in it.parts] == [mine]
+    assert [part for _, part in it.parts] == [mine, LOST]
     assert other.ended_s == [2.0]
     assert it.it.label == "a"
 
@@ -356,6 +359,26 @@ def test_a_first_request_that_fails_leaves_the_second_to_answer() -> None:
 def test_a_second_request_that_says_nothing_does_not_silence_the_first() -> None:
     it = play(Stage(Model("a", [2.0, "Yes."]), Model("b", [Usage(3, 0)]), paces=Paces()))
     assert it.text == "Yes."
+    assert it.parts[-1][1] == Usage(3, 0), "as its vendor told"
+
+
+def test_what_a_lost_request_cost_is_counted_with_what_the_answer_cost() -> None:
+    both = Stage(Model("a", [2.0, "Yes.", Usage(9, 2)]), Model("b", [Usage(3, 1)]), paces=Paces())
+    assert play(both).parts[-1][1] == Usage(12, 3)
+    late = Stage(Model("a", [HANG]), Model("b", [0.1, "Yes.", Usage(9, 2)]), paces=Paces())
+    assert play(late).parts[-1][1] == Usage(18, 2, estimated=9)
+
+
+def test_what_a_lost_request_cost_is_estimated_where_nobody_counts() -> None:
+    it = play(Stage(Model("a", [HANG]), Model("b", [0.1, "Yes."]), paces=Paces()))
+    assert [part for _, part in it.parts if isinstance(part, Usage)] == [LOST]
+
+
+def test_nothing_is_counted_where_nothing_was_lost_and_nobody_counts() -> None:
+    it = play(Stage(Model("a", ["Yes."]), Model("b", ["No."]), paces=Paces()))
+    assert [part for _, part in it.parts] == [Token("Yes.")]
+    refused = play(Stage(Model("a", [BAD_KEY]), Model("b", ["No."])))
+    assert [part for _, part in refused.parts] == [Token("No.")]
 
 
 def test_an_answer_with_nothing_in_it_is_an_answer() -> None:
