@@ -14,7 +14,7 @@ _BROKEN = "CASE WHEN answered_at IS NULL THEN 'failed' ELSE 'ended-with-error' E
 """As `domain.call.broken`."""
 
 _LIVES = 0x50C5  # the first half of the key of an advisory lock; the second is the name's
-SETTLED = "interval '10 s'"
+SETTLED = "interval '5 s'"
 """After its start, the server knows nothing of controllers that have not connected again."""
 
 IS_ALIVE = f"""(EXISTS (

@@ -13,13 +13,11 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from aiohttp import web
 
-from api.app import build_app
-from api.parts import Parts
 from db.commands import open_box
 from db.journal import write_entries
 from db.outbound_requests import open_requests
@@ -70,6 +68,9 @@ from sovereign_ari.work.queue import Queue, all_of
 from sovereign_ari.work.reports import reports_queue
 from sovereign_ari.work.usage import Counting
 from sovereign_ari.work.worker import work
+
+if TYPE_CHECKING:
+    from api.parts import Parts
 
 JOURNAL_CLOSES_WITHIN_S = 5.0
 
@@ -211,6 +212,8 @@ def _ari_address(settings: Settings) -> AriAddress:
 
 async def api_parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
     """What the API is made of, for the server and for commands that do the same work."""
+    from api.parts import Parts
+
     async with pool.acquire() as connection:
         vault = await open_vault(connection, settings.master_keys)
     policy = _policy(settings)
@@ -252,6 +255,8 @@ def _patience(settings: Settings) -> Patience:
 
 async def run_api(settings: Settings) -> None:
     """Serve the REST API until SIGTERM or SIGINT."""
+    from api.app import build_app  # the callers of a controller that begins anew wait for no API
+
     log.configure("api", level=settings.log_level, style=settings.log_format)
     stop = _stop_on_signals()
     async with AsyncExitStack() as stack:

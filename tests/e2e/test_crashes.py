@@ -9,11 +9,15 @@ import time
 from typing import Any
 
 from sovereign_ari.conversation.own_words import ENGLISH
+from sovereign_ari.conversation.resumed_dialogue import BROKEN_OFF
+from tests.support.desk import THEM, Desk, desk
 from tests.support.platform import Json, Platform
 from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
+from tests.support.sip_callee import Answers, Ringing, rings_for_ever
 
 RESTARTS_WITHIN_S = 60.0
 HELD_WITHIN_S = 8.0
+RINGS, COLLEAGUE = "+31600000480", "+31600000180"
 ADOPTED_WITHIN_S = 40.0  # of the kill, on a loaded machine; Python's own start is most of it
 SORRY = ENGLISH.where_were_we
 
@@ -124,14 +128,74 @@ async def rings_meanwhile(reception: Reception, number: str, killed: Killed) -> 
         await hear_tones(call, "Hello", call.answered_at_s)
 
 
+async def one_answers(call: Ringing) -> None:
+    theirs = call.invite.start_line.startswith(f"INVITE sip:{THEM}@")
+    await (Answers(after_s=0.1) if theirs else rings_for_ever)(call)
+
+
+async def answered_a_call_of_ours(it: Desk, killed: Killed) -> None:
+    call_id = await it.call(first_message="Good day")
+    call = await it.rung(THEM)
+    await hear_tones(call, "Good day", call.called_at_s)  # type: ignore[arg-type]
+    await it.status(call_id, "in-progress")
+    killed.ready.release()
+    await killed.event.wait()
+    await hear_tones(call, SORRY, killed.at_s, timeout_s=ADOPTED_WITHIN_S)  # type: ignore[arg-type]
+    spoken_s = await say_tones(call, "Again")  # type: ignore[arg-type]
+    await hear_tones(call, "You said: Again", spoken_s)  # type: ignore[arg-type]
+    await call.hang_up()
+    record = await it.status(call_id, "ended")
+    assert (record["end_reason"], record["error"]) == ("user_hangup", None)
+    assert said(record)[:3] == [
+        ("assistant", "Good day"),
+        ("assistant", SORRY),
+        ("user", "Again"),
+    ]
+
+
+async def is_being_called(it: Desk, killed: Killed) -> None:
+    call_id = await it.call(RINGS)
+    call = await it.rung(RINGS)
+    await it.status(call_id, "ringing")
+    killed.ready.release()
+    await killed.event.wait()
+    assert await call.ended(HELD_WITHIN_S) == "far end"
+    assert call.was_cancelled
+    record = await it.status(call_id, "failed", timeout_s=ADOPTED_WITHIN_S)
+    assert (record["end_reason"], record["started_at"]) == ("error", None)
+
+
+async def is_being_put_through(it: Desk, killed: Killed) -> None:
+    reception = it.reception
+    async with reception.phone.call(it.number) as call:
+        await call.answered()
+        await hear_tones(call, "Hello", call.answered_at_s)
+        live = await it.inbound("in-progress")
+        wanted = {"type": "transfer", "destination": COLLEAGUE}
+        asked = await reception.api.request("POST", f"/calls/{live['id']}/control", wanted)
+        assert asked.status == 200
+        colleague = await it.rung(COLLEAGUE)
+        await asyncio.sleep(0.3)  # the journal writes that it rings
+        killed.ready.release()
+        await killed.event.wait()
+        assert await colleague.ended(HELD_WITHIN_S) == "far end"
+        await hear_tones(call, ENGLISH.back, killed.at_s, timeout_s=ADOPTED_WITHIN_S)
+    events = (await reception.timeline(live))["events"]
+    steps = [event["detail"] for event in events if event["kind"] == "transfer"]
+    assert (steps[-1]["step"], steps[-1]["why"]) == ("failed", BROKEN_OFF)
+
+
 async def test_callers_at_every_step_outlive_their_controller(reception: Reception) -> None:
     reception.vendor.chat.first_token_s = 20.0
     controller, killed = reception.platform.controller_pid, Killed()
-    async with asyncio.TaskGroup() as callers:
+    async with desk(reception) as it, asyncio.TaskGroup() as callers:
+        it.callee.plan = one_answers
         for caller in (waits_for_an_answer, hangs_up_while_nobody_lives, rings_meanwhile):
             callers.create_task(caller(reception, await reception.number(), killed))
-        await killed.ready.acquire()
-        await killed.ready.acquire()
+        for of_ours in (answered_a_call_of_ours, is_being_called, is_being_put_through):
+            callers.create_task(of_ours(it, killed))
+        for _ in range(5):
+            await killed.ready.acquire()
         await asyncio.sleep(0.3)  # the journal writes what was said
         os.kill(controller, signal.SIGSTOP)  # who calls now is in its hands, and only rings
         killed.frozen.set()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import audioop
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
+from tests.support.desk import THEM, desk
 from tests.support.platform import Json
 from tests.support.reception import (
     Reception,
@@ -21,7 +19,6 @@ from tests.support.reception import (
 )
 from tests.support.sip_callee import (
     Answers,
-    Callee,
     Plan,
     Refuses,
     Ringing,
@@ -30,60 +27,7 @@ from tests.support.sip_callee import (
 )
 from tests.support.speech_samples import speech
 
-FORGOTTEN_WITHIN_S = 8.0  # how many calls go over a trunk is looked at now and then
-THEM = "+31612345678"
 FIRST_WORDS = "Good day, I call about the order that you placed with us."
-
-
-class Desk:
-    """A number with a trunk to a telephone of ours, and an assistant that calls from it."""
-
-    def __init__(self, reception: Reception, callee: Callee, ids: Mapping[str, str]) -> None:
-        self.reception = reception
-        self.callee = callee
-        self.ids = ids
-
-    async def call(self, destination: str = THEM, **more: Any) -> str:
-        body = {"destination": destination, **self.ids, **more}
-        made = await self.reception.api.create("/calls/outbound", body)
-        assert made["status"] == "dialing"
-        return str(made["call_id"])
-
-    async def status(self, call_id: str, *wanted: str, timeout_s: float = 8.0) -> Json:
-        """Wait until a call has one of these statuses."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        while True:
-            found = await self.reception.api.get(f"/calls/{call_id}")
-            if found["status"] in wanted:
-                return found
-            assert loop.time() < deadline, found
-            await asyncio.sleep(0.3)
-
-
-@asynccontextmanager
-async def desk(reception: Reception, **assistant: Any) -> AsyncIterator[Desk]:
-    """Open one, with a trunk just made: it can be called over from the first moment on."""
-    async with await Callee.open("127.0.0.1") as callee:
-        number = await reception.number(**assistant)
-        host, port = callee.address
-        trunk = await reception.api.create(
-            "/sip-trunks", {"name": "Callee", "provider": "test", "address": f"{host}:{port}"}
-        )
-        trunk_id = trunk["trunk"]["id"]
-        [found] = [
-            each
-            for each in (await reception.api.get("/numbers"))["numbers"]
-            if each["phone_number"] == number
-        ]
-        await reception.api.change(f"/numbers/{found['id']}", {"transfer_trunk_id": trunk_id})
-        ids = {"number_id": found["id"], "assistant_id": found["assistant_id"]}
-        yield Desk(reception, callee, ids)
-        await reception.api.change(f"/numbers/{found['id']}", {"transfer_trunk_id": None})
-        async with asyncio.timeout(FORGOTTEN_WITHIN_S):
-            removed = f"/sip-trunks/{trunk_id}"
-            while (await reception.api.request("DELETE", removed)).status == 409:  # noqa: ASYNC110
-                await asyncio.sleep(0.3)
 
 
 def told_and_said(messages: list[Json], _tools: list[Json]) -> str:
@@ -159,6 +103,8 @@ async def test_why_nobody_answered_is_told(reception: Reception) -> None:
         ),
         "+31600000480": (rings_for_ever, "no_answer"),
         "+31600000408": (is_dead, "unreachable"),
+        "+31600000032": (rings_for_ever, "error"),
+        "+31600000200": (rings_for_ever, "assistant_hangup"),
     }
 
     async def by_number(call: Ringing) -> None:
@@ -171,7 +117,17 @@ async def test_why_nobody_answered_is_told(reception: Reception) -> None:
         for number in plans:
             calls[number] = await it.call(number, ring_timeout_seconds=5)
             await asyncio.sleep(0.25)  # the organisation may begin five in a second
-        ended = {n: await it.status(call, "failed", timeout_s=12) for n, call in calls.items()}
+        given_up, by_hand = "+31600000200", "+31600000032"
+        await it.status(calls[by_hand], "ringing")
+        shown = await reception.platform.asterisk_cli("core show channels concise")
+        [line] = [line for line in shown.splitlines() if f"{calls[by_hand]}-line" in line]
+        await reception.platform.asterisk_cli(f"channel request hangup {line.partition('!')[0]}")
+        [rung] = [c for c in it.callee.rung if f"sip:{given_up}@" in c.invite.start_line]
+        path, cancel = f"/calls/{calls[given_up]}/control", {"type": "cancel"}
+        assert (await reception.api.request("POST", path, cancel)).status == 200
+        assert await rung.ended(1) == "far end"
+        ends = dict.fromkeys(plans, "failed") | {given_up: "ended"}
+        ended = {n: await it.status(call, ends[n], timeout_s=12) for n, call in calls.items()}
         assert {number: record["end_reason"] for number, record in ended.items()} == {
             number: reason for number, (_, reason) in plans.items()
         }
@@ -179,7 +135,11 @@ async def test_why_nobody_answered_is_told(reception: Reception) -> None:
             assert f"SIP {status}" in ended[f"+31600000{status}"]["error"]
         assert all(record["started_at"] is None for record in ended.values())
         cancelled = [call.invite.start_line for call in it.callee.rung if call.was_cancelled]
-        assert [line.partition("@")[0] for line in cancelled] == ["INVITE sip:+31600000480"]
+        assert sorted(line.partition("@")[0] for line in cancelled) == [
+            f"INVITE sip:{number}" for number in (by_hand, given_up, "+31600000480")
+        ]
+        assert "hung up in our PBX" in ended[by_hand]["error"]
+        assert ended[given_up]["error"] is None
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.4])
@@ -191,6 +151,7 @@ async def test_a_callee_may_hang_up_at_once_and_see_no_number(
         call_id = await it.call(withhold_caller_id=True)
         record = await it.status(call_id, "ended")
         assert record["end_reason"] == "user_hangup"
+        assert record["started_at"] is not None
         call = it.callee.rung[-1]
         assert "anonymous" in call.invite.header("From").lower()
         assert "id" in call.invite.header("Privacy")

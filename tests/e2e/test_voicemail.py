@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from tests.e2e.test_outbound import Desk, desk
+from tests.support.desk import Desk, desk
 from tests.support.platform import Json
 from tests.support.reception import Reception, hear_tones, heard_since, said, say_tones
 from tests.support.recording import dbfs
