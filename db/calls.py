@@ -44,13 +44,15 @@ class CallRecord:
     content_erased_at: datetime | None
     summary: str | None
     analysis_result: dict[str, Any] | None
+    metadata: dict[str, Any] | None
 
 
 _SELECT = """
 SELECT c.id, c.organisation_id::text, c.direction, c.status, c.end_reason, c.caller, c.dialled,
        c.codec, c.controller, c.cause, c.error, {media} AS media, c.number_id::text,
        n.phone_number, c.assistant_id::text, c.assistant_name, a.business_name, c.created_at,
-       c.answered_at, c.ended_at, c.updated_at, c.content_erased_at, c.summary, c.analysis_result
+       c.answered_at, c.ended_at, c.updated_at, c.content_erased_at, c.summary, c.analysis_result,
+       c.metadata
   FROM calls AS c
   LEFT JOIN phone_numbers AS n ON (n.id, n.organisation_id) = (c.number_id, $1)
   LEFT JOIN assistants AS a ON (a.id, a.organisation_id) = (c.assistant_id, $1)

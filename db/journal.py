@@ -92,18 +92,19 @@ async def _open(connection: asyncpg.Connection, entry: CallOpened) -> None:
         f"""
         WITH changed AS (
             INSERT INTO calls (id, created_at, direction, controller, caller, dialled, codec,
-                               organisation_id, number_id, assistant_id, assistant_name, status)
+                               organisation_id, number_id, assistant_id, assistant_name, metadata,
+                               status)
             VALUES ($1, $2, $3, $4, $5, $6, $7,
                     coalesce(nullif($8, '')::uuid,
                              (SELECT id FROM organisations WHERE is_operator)),
-                    $9, $10, $11, 'ringing')
+                    $9, $10, $11, $12, 'ringing')
             ON CONFLICT (id) DO NOTHING
             {CHANGED}
         ) {_NOTIFY}
         """,
         entry.call_id, entry.at, entry.direction, entry.controller, storable(entry.caller),
         storable(entry.dialled), entry.codec, entry.organisation_id, entry.number_id,
-        entry.assistant_id, storable(entry.assistant_name),
+        entry.assistant_id, storable(entry.assistant_name), _metadata(entry),
     )  # fmt: skip
     if entry.shown or entry.webhook is not None:
         await _set_up(connection, entry)
@@ -114,15 +115,22 @@ async def _configure(connection: asyncpg.Connection, entry: CallConfigured) -> b
     known: bool = await connection.fetchval(
         f"""
         WITH changed AS (
-            UPDATE calls SET assistant_id = $2, assistant_name = $3, updated_at = now()
+            UPDATE calls SET assistant_id = $2, assistant_name = $3, metadata = $4,
+                             updated_at = now()
              WHERE id = $1 AND ended_at IS NULL
             {CHANGED}
         ) {_NOTIFY}
         """,
-        entry.call_id, entry.assistant_id, storable(entry.assistant_name),
+        entry.call_id, entry.assistant_id, storable(entry.assistant_name), _metadata(entry),
     )  # fmt: skip
     await _set_up(connection, entry)
     return known
+
+
+def _metadata(entry: CallOpened | CallConfigured) -> Any:
+    """What was said of the call, or of its assistant; None when nothing was."""
+    metadata = entry.shown.get("metadata")
+    return storable(metadata) if isinstance(metadata, Mapping) else None
 
 
 async def _set_up(connection: asyncpg.Connection, entry: CallOpened | CallConfigured) -> None:

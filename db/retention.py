@@ -1,9 +1,9 @@
 """Erases what organisations no longer keep, a batch of calls at a time.
 
 Content (turns, what was made of them, and the details of notes that may repeat what was said or
-pressed) goes first; metadata (the person's number, notes, deliveries of webhooks and what they
-would say, links to leads) goes later. The call
-itself stays, for what it used was charged. Age counts from the end of the call.
+pressed) goes first; metadata (the person's number, what an integrator said of the call, notes,
+deliveries of webhooks and what they would say, links to leads) goes later. The call itself stays,
+for what it used was charged. Age counts from the end of the call.
 
 Each batch is one statement: it commits whole or not at all, holds the rows of its own calls and
 no others, and leaves calls that somebody else holds for the next one. The call remembers what was
@@ -63,7 +63,7 @@ notes_gone AS (
     UPDATE leads SET call_id = NULL FROM due WHERE call_id = due.id RETURNING 1
 ), marked AS (
     UPDATE calls
-       SET metadata_erased_at = now(),
+       SET metadata_erased_at = now(), metadata = NULL,
            caller = CASE direction WHEN 'outbound' THEN caller END,
            dialled = CASE direction WHEN 'outbound' THEN NULL ELSE dialled END
       FROM due WHERE calls.id = due.id

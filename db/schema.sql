@@ -391,6 +391,7 @@ CASE direction
 END) STORED,
     summary text,
     analysis_result jsonb,
+    metadata jsonb,
     CONSTRAINT calls_analysis_result_check CHECK ((jsonb_typeof(analysis_result) = 'object'::text)),
     CONSTRAINT calls_cause_check CHECK (((cause >= 0) AND (cause <= 127))),
     CONSTRAINT calls_check CHECK (((ended_at IS NULL) = (status = ANY (ARRAY['connecting'::text, 'ringing'::text, 'in-progress'::text])))),
@@ -400,6 +401,7 @@ END) STORED,
     CONSTRAINT calls_end_reason_check CHECK ((end_reason = ANY (ARRAY['user_hangup'::text, 'assistant_hangup'::text, 'transferred'::text, 'max_duration'::text, 'silence_timeout'::text, 'voicemail'::text, 'rejected'::text, 'no_assistant'::text, 'consent_declined'::text, 'consent_timeout'::text, 'busy'::text, 'no_answer'::text, 'declined'::text, 'unreachable'::text, 'insufficient_credits'::text, 'provider_error'::text, 'error'::text]))),
     CONSTRAINT calls_id_check CHECK ((id ~ '^call-(inbound|outbound|web)-[0-9a-hjkmnp-tv-z]{26}$'::text)),
     CONSTRAINT calls_media_check CHECK ((jsonb_typeof(media) = 'object'::text)),
+    CONSTRAINT calls_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
     CONSTRAINT calls_status_check CHECK ((status = ANY (ARRAY['connecting'::text, 'ringing'::text, 'in-progress'::text, 'ended'::text, 'ended-with-error'::text, 'failed'::text, 'transferred'::text, 'rejected'::text, 'insufficient-credits'::text])))
 );
 

@@ -70,7 +70,9 @@ class CallView(View):
     """A call, under the keys of every generation of clients.
 
     `started_at` is the answer, `created_at` the first ring. `messages` is null once the
-    organisation no longer keeps content, a person's number once it no longer keeps numbers.
+    organisation no longer keeps content, a person's number and `metadata` once it no longer keeps
+    numbers. `metadata` is ours: that of the assistant as it took the call, so with what an
+    `assistant_override` or an answer to `assistant-request` said.
     """
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -94,6 +96,7 @@ class CallView(View):
         "duration_seconds": 60,
         "summary": None,
         "analysis_result": None,
+        "metadata": {"order": "42"},
         "messages": [
             {"role": "assistant", "content": "Good day, how can I help you?"},
             {"role": "user", "content": "When are you open?"},
@@ -125,6 +128,7 @@ class CallView(View):
     duration_seconds: int | None
     summary: str | None
     analysis_result: dict[str, Any] | None
+    metadata: dict[str, Any] | None
     messages: list[Message] | None
     room_name: str | None
     recording_url: str | None

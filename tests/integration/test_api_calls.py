@@ -10,7 +10,13 @@ import pytest
 
 from db.journal import write_entries
 from db.numbers import create_number
-from sovereign_ari.domain.records import CallNote, CallStatus, EndReason, JournalEntry
+from sovereign_ari.domain.records import (
+    CallConfigured,
+    CallNote,
+    CallStatus,
+    EndReason,
+    JournalEntry,
+)
 from tests.support.api import Api, running_api
 from tests.support.rows import a_call_id, an_assistant, answered, closed, later, opened, turn
 
@@ -81,6 +87,7 @@ async def test_a_call_shows_what_was_heard_under_the_keys_of_every_generation(
         "duration_seconds": 60,
         "summary": None,
         "analysis_result": None,
+        "metadata": None,
         "messages": [
             {"role": "assistant", "content": "Good day."},
             {"role": "user", "content": "When?"},
@@ -92,6 +99,17 @@ async def test_a_call_shows_what_was_heard_under_the_keys_of_every_generation(
         "usage": [],
         "created_at": "2026-01-01T12:00:00.000Z",
     }
+
+
+async def test_what_was_said_of_a_call_is_shown_with_it(api: Api) -> None:
+    shown = {"metadata": {"order": "42"}, "first_message": "Hello"}
+    await write(api, opened(api.organisation_id, shown=shown))
+    _, call = await api.ask("GET", f"{PATH}/{a_call_id()}")
+    assert call["metadata"] == {"order": "42"}
+    answer = {**shown, "metadata": {"order": "43", "of": ["\x00 we", 1]}}
+    await write(api, CallConfigured(a_call_id(), None, "Reception", None, None, answer))
+    _, page = await api.ask("GET", PATH)
+    assert page["calls"][0]["metadata"] == {"order": "43", "of": ["\ufffd we", 1]}
 
 
 async def test_a_call_that_rings_is_there_already(api: Api) -> None:

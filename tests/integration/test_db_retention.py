@@ -27,6 +27,7 @@ from tests.support.api import running_api
 from tests.support.rows import answered, closed, opened, turn
 
 PERSON, OURS = "+31612345678", "+31201234567"
+SAID_OF_IT = {"customer": "7"}
 PIN = {"digit": "4", "duration_ms": 80}
 FAULT = {"code": "provider_unavailable", "message": "no answer"}
 
@@ -69,7 +70,9 @@ async def a_call(
             closed(call),
         ],
     )
-    await connection.execute("UPDATE calls SET ended_at = $2 WHERE id = $1", call, at)
+    await connection.execute(
+        "UPDATE calls SET ended_at = $2, metadata = $3 WHERE id = $1", call, at, SAID_OF_IT
+    )
     await connection.execute(
         "INSERT INTO webhook_deliveries (call_id, number, event, url)"
         " VALUES ($1, 1, 'status-update', 'https://example.com')",
@@ -94,7 +97,7 @@ async def a_call(
 async def left_of(connection: asyncpg.Connection, call: str) -> dict[str, Any]:
     row = await connection.fetchrow(
         """
-        SELECT caller, dialled,
+        SELECT caller, dialled, metadata,
                (SELECT count(*) FROM turns WHERE call_id = c.id) AS turns,
                (SELECT jsonb_object_agg(kind, detail) FROM call_notes WHERE call_id = c.id)
                    AS notes,
@@ -111,6 +114,7 @@ async def left_of(connection: asyncpg.Connection, call: str) -> dict[str, Any]:
 EVERYTHING: dict[str, Any] = {
     "caller": PERSON,
     "dialled": OURS,
+    "metadata": SAID_OF_IT,
     "turns": 2,
     "notes": {"dtmf": PIN, "provider_fault": FAULT},
     "webhooks": 1,
@@ -120,6 +124,7 @@ EVERYTHING: dict[str, Any] = {
 NO_CONTENT = EVERYTHING | {"turns": 0, "notes": {"dtmf": {}, "provider_fault": FAULT}}
 NO_METADATA = NO_CONTENT | {
     "caller": None,
+    "metadata": None,
     "notes": None,
     "webhooks": 0,
     "attempts": 0,
