@@ -40,7 +40,8 @@ TALK_LEVEL = 320
 less is silence, -38 dBFS is not; speech of -40 dBFS and more is heard. Comfort noise lies at -65
 to -50 dBFS."""
 
-GOODBYES: Mapping[str, str] = {language: language for language in ("en", "nl", "de")}
+_SPOKEN = ("en", "nl", "de", "fr", "es", "it", "pt", "pl")
+GOODBYES: Mapping[str, str] = {language: language for language in _SPOKEN}
 """The languages of `asterisk/sounds`, by themselves."""
 
 LONGEST_LEASE_S = 8.0

@@ -15,9 +15,11 @@ from sovereign_ari.bundle.asterisk_config import (
     substitutions,
 )
 from sovereign_ari.bundle.plan import app_names
+from sovereign_ari.conversation.own_words import OWN_WORDS
 from sovereign_ari.domain import dialplan
 from sovereign_ari.domain.transfer import MOST_HOPS, OUTWARDS
 from sovereign_ari.settings import Settings, read_settings
+from sovereign_ari.telephony.silence import GOODBYES
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path("/nowhere")
@@ -124,6 +126,13 @@ def test_the_dialplan_knows_what_a_controller_tells_it_for_the_time_after_its_de
         assert f"\n{variable} = " in section(text, "globals"), "every call has one"
     assert f"GLOBAL({dialplan.GLOBAL_ENDED}${{{dialplan.VARIABLE_CALL}}})=" in answer
     assert re.findall(r"TIMEOUT\(absolute\)=\d+", answer.split("exten => T,1")[1])
+
+
+def test_the_pbx_says_goodbye_in_each_of_our_languages() -> None:
+    sounds = ROOT / "asterisk" / "sounds"
+    spoken = {"en"} | {file.parent.name for file in sounds.glob("*/goodbye.ulaw")}
+    assert spoken == GOODBYES.keys() == OWN_WORDS.keys()
+    assert all(20_000 < file.stat().st_size < 60_000 for file in sounds.rglob("*.ulaw"))
 
 
 def test_the_dialplan_offers_calls_to_every_controller() -> None:
