@@ -284,7 +284,7 @@ class Controller:
         if (call := self._by_channel.get(channel)) and not call.has_line:
             return  # of the address that was tried before
         if call:
-            agreed = call.transfers.left() if call.transfers is not None else None
+            agreed = None if by_pbx or call.transfers is None else call.transfers.left()
             self._tell(call, agreed or HungUp(cause, by_pbx))
             return
         owner = call_of(channel)

@@ -17,7 +17,8 @@ BEGIN_WITHIN_S = 8.0
 
 def expected(step: Step, side: Side) -> tuple[str, str]:
     """What stands in the row of a call that one side ended at a step."""
-    if step is Step.TRANSFERRED:
+    agreed = step is Step.REFERRED and side is Side.PHONE  # for who agrees hangs up
+    if step is Step.TRANSFERRED or agreed:
         return "transferred", "transferred"
     if step is Step.THEY_RING:
         return "failed", "error" if side is Side.OPERATOR else "no_answer"

@@ -1,7 +1,7 @@
 """What many short calls share: a number, its assistant, and everybody whom the product calls.
 
 The assistant has a slow tool and somebody to put callers through to. What the caller says decides
-what the model does: "tool", "through", "bye".
+what the model does: "tool", "through", "asked" (first), "elsewhere" (by REFER), "bye".
 """
 
 from __future__ import annotations
@@ -42,15 +42,19 @@ def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Any:
         return [ToolCall("end_call")] if "bye" in last else "That is done"
     if "tool" in last:
         return [ToolCall("look_up")]
-    if "through" in last:
-        return [ToolCall("transfer_call", json.dumps({"destination": _destination(tools)}))]
+    for place, word in enumerate(("through", "asked", "elsewhere")):
+        if word in last:
+            told = json.dumps({"destination": _destination(tools, place)})
+            return [ToolCall("transfer_call", told)]
     return ["So long", ToolCall("end_call")] if "bye" in last else "Yes"
 
 
-def _destination(tools: list[dict[str, Any]]) -> str:
+def _destination(tools: list[dict[str, Any]], place: int) -> str:
+    if not tools:
+        return ""
     functions = (tool["function"] for tool in tools)
     (found,) = (one for one in functions if one["name"] == "transfer_call")
-    return str(found["parameters"]["properties"]["destination"]["enum"][0])
+    return str(found["parameters"]["properties"]["destination"]["enum"][place])
 
 
 @dataclass
@@ -197,10 +201,11 @@ async def open_hall(
 async def _furnish(hall: Hall, tool_url: str, assistant: Json) -> None:
     host, port = hall.callee.address
     desk = {"type": "sip", "number": f"sip:{DESK}@{host}:{port}", "description": "The desk"}
+    asked, elsewhere = desk | {"mode": "warm"}, desk | {"mode": "refer"}
     tools: list[Json] = [
         {"type": "end_call"},
         {"name": "look_up", "description": "Looks something up", "url": tool_url},
-        {"type": "transfer_call", "destinations": [desk]},
+        {"type": "transfer_call", "destinations": [desk, asked, elsewhere]},
     ]
     llm = {"provider": "openai", "model": "gpt-5.4", "tools": tools}
     body = {"name": "Hall", "first_message": "Hello", "llm_config": llm, **assistant}

@@ -39,6 +39,8 @@ class Step(Enum):
     TOOL = "a tool runs"
     TRANSFER_RINGS = "the transfer rings"
     TRANSFERRED = "transferred"
+    ASKED = "the human is asked"
+    REFERRED = "the caller's side is asked to call elsewhere"
     THEY_RING = "they ring"
     THEY_ANSWERED = "they answered"
     THEY_TALK = "they talk"
@@ -68,13 +70,21 @@ _SIDES = {
     Step.TOOL: _TALKING,
     Step.TRANSFER_RINGS: (*_ALWAYS, Side.API, Side.HUMAN),
     Step.TRANSFERRED: (*_ALWAYS, Side.HUMAN),
+    Step.ASKED: (*_ALWAYS, Side.API, Side.HUMAN),
+    Step.REFERRED: (*_ALWAYS, Side.API),
     Step.THEY_RING: _ALWAYS,
     Step.THEY_ANSWERED: (*_ALWAYS, Side.API),
     Step.THEY_TALK: _TALKING,
 }
 MATRIX = tuple((step, side) for step, sides in _SIDES.items() for side in sides)
 
-_WORDS = {Step.TOOL: "tool", Step.TRANSFER_RINGS: "through", Step.TRANSFERRED: "through"}
+_WORDS = {
+    Step.TOOL: "tool",
+    Step.TRANSFER_RINGS: "through",
+    Step.TRANSFERRED: "through",
+    Step.ASKED: "asked",
+    Step.REFERRED: "elsewhere",
+}
 
 
 class _Party:
@@ -121,6 +131,8 @@ class _Party:
             Step.TOOL: self._tool_asked,
             Step.TRANSFER_RINGS: self._rang,
             Step.TRANSFERRED: self._joined,
+            Step.ASKED: self._briefed,
+            Step.REFERRED: self._referred,
         }
         return self._ended if bye and step is not Step.TOOL else ways.get(step, self._replied)
 
@@ -155,6 +167,14 @@ class _Party:
         row = await self.hall.row(self.who)
         return row is not None and row["status"] == "transferred"
 
+    async def _briefed(self, _spoken_s: float = 0.0) -> bool:
+        human = self.hall.rung.get(self.who)
+        answered_s = human.answered_at_s if human else 0.0
+        return bool(human and answered_s and human.heard.first_audio_after(answered_s))
+
+    async def _referred(self, _spoken_s: float = 0.0) -> bool:
+        return any(asked.method == "REFER" for asked in self.phone.requests)
+
     async def _replied(self, spoken_s: float) -> bool:
         return self.phone.heard.first_audio_after(spoken_s) is not None
 
@@ -172,10 +192,13 @@ class _Party:
     async def _human_leaves(self) -> bool:
         """Refuse, or hang up; returns whether the call is over then."""
         human = self.hall.rung[self.who]
+        joined = await self._joined()
         if human.answered_at_s:
             await human.hang_up()
+        else:
+            human.refuse(486, "Busy Here")
+        if joined:
             return True
-        human.refuse(486, "Busy Here")
         await self.phone.heard.wait_for_silence(QUIET_S, HAPPENS_WITHIN_S)
         return False
 
@@ -245,7 +268,10 @@ async def _received(hall: Hall, who: str) -> AsyncIterator[_Party]:
         SipCaller(hall.platform.sip, user=who) as phone,
         phone.call(hall.number) as call,
     ):
+        call.refer_outcome = ""  # it does not say for long what became of it
         yield _Caller(hall, who, call)
+        if any(asked.method == "REFER" for asked in call.requests):
+            call.tell_what_became_of_it("487 Request Terminated")
 
 
 @asynccontextmanager
