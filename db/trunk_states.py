@@ -20,10 +20,15 @@ _LOCK = 0x54726E6B  # "Trnk": one holder for each node
 
 @dataclass(frozen=True, slots=True)
 class StoredTrunk:
-    """An active trunk; the password is sealed."""
+    """An active trunk; the password is sealed.
+
+    Attributes:
+        is_operators: Whether it is the operator's own.
+    """
 
     id: str
     organisation_id: str
+    is_operators: bool
     addresses: list[str]
     inbound_addresses: list[str]
     outbound_number: str | None
@@ -67,9 +72,13 @@ async def active_trunks(connection: asyncpg.Connection) -> list[StoredTrunk]:
     """All of all organisations, in a fixed order."""
     rows = await connection.fetch(
         """
-        SELECT id::text, organisation_id::text, addresses, inbound_addresses, outbound_number,
-               transport, auth_username, auth_password, register, inbound_auth, media_encryption
-          FROM sip_trunks WHERE is_active ORDER BY id
+        SELECT t.id::text, t.organisation_id::text, o.is_operator AS is_operators,
+               t.addresses, t.inbound_addresses, t.outbound_number, t.transport,
+               t.auth_username, t.auth_password, t.register, t.inbound_auth, t.media_encryption
+          FROM sip_trunks AS t
+          JOIN organisations AS o ON o.id = t.organisation_id
+         WHERE t.is_active
+         ORDER BY t.id
         """
     )
     return [StoredTrunk(**row) for row in rows]

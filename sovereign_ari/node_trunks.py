@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from ipaddress import ip_network
 
 import asyncpg
 
+from sovereign_ari.outgoing.policy import OutgoingPolicy
+from sovereign_ari.outgoing.trunks import TrunkPlaces
 from sovereign_ari.settings import Settings
 from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
 from sovereign_ari.telephony.trunks import TrunkPusher
@@ -30,4 +33,5 @@ def node_trunks(
     objects = AriObjects(ari)
     watch = TrunkWatch(ami, objects, PbxLog(settings.pbx_log))
     pbx = Pbx(settings.node, ari, TrunkPusher(objects), watch)
-    return TrunkMinder(pool, pbx, vault.open)
+    allowed = [ip_network(network, strict=False) for network in settings.outgoing_allow]
+    return TrunkMinder(pool, pbx, vault.open, TrunkPlaces(OutgoingPolicy(allowed)))

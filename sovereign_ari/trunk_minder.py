@@ -21,8 +21,9 @@ from db.trunk_states import StoredTrunk
 from sovereign_ari.domain.trunk import is_username, split_address
 from sovereign_ari.domain.trunk_objects import Layout, Place, Trunk, lay_out, registrar_of
 from sovereign_ari.domain.trunk_sources import Network
-from sovereign_ari.domain.trunk_state import TrunkState
+from sovereign_ari.domain.trunk_state import AddressState, Registration, TrunkState
 from sovereign_ari.errors import SovereignError, VaultClosed
+from sovereign_ari.outgoing.trunks import TrunkPlaces
 from sovereign_ari.telephony.trunk_watch import TrunkWatch
 from sovereign_ari.telephony.trunks import TrunkPusher
 from sovereign_ari.wire.ari_http import AriHttp
@@ -61,18 +62,25 @@ class TrunkMinder:
         pool: Of the database.
         pbx: To be kept in agreement.
         open_secret: Opens a sealed password; gets what it is sealed for, too.
+        places: Where trunks of others than the operator may lead to.
     """
 
     def __init__(
-        self, pool: asyncpg.Pool, pbx: Pbx, open_secret: Callable[[bytes, str], bytes]
+        self,
+        pool: asyncpg.Pool,
+        pbx: Pbx,
+        open_secret: Callable[[bytes, str], bytes],
+        places: TrunkPlaces,
     ) -> None:
         self._pool = pool
         self._pbx = pbx
         self._open = open_secret
+        self._places = places
         self._wake = asyncio.Event()
         self._changed = True
         self._names: dict[str, frozenset[Network]] = {}
         self._trunks: list[Trunk] = []
+        self._refused: dict[str, TrunkState] = {}
         self._registrars: dict[str, int] = {}
         self._layout: Layout | None = None
         self._started_at: str | None = None
@@ -139,7 +147,7 @@ class TrunkMinder:
             self._layout = None
         if self._layout is None:
             self._layout = lay_out(self._trunks, self._registrars)
-            ids = [trunk.id for trunk in self._trunks]
+            ids = [*(trunk.id for trunk in self._trunks), *self._refused]
             await trunk_states.write_shared(connection, self._pbx.node, ids, self._layout.shared)
             made = await self._pbx.pusher.sync(self._layout)
             if made:
@@ -151,11 +159,12 @@ class TrunkMinder:
     async def _look(self, connection: asyncpg.Connection) -> None:
         """Write how the trunks fare: what has changed at once, now and then all."""
         try:
-            states = await self._pbx.watch.look(self._trunks, time.monotonic())
+            seen = await self._pbx.watch.look(self._trunks, time.monotonic())
         except SovereignError as error:  # what the PBX holds is none the worse for that
             _log.warning("trunks: how they fare is not known: %s", error)
             return
-        self._follow(states)
+        self._follow(seen)
+        states = {**seen, **self._refused}
         everything = self._is_due("write", WRITE_EVERY_S)
         news = {
             trunk: state
@@ -180,10 +189,28 @@ class TrunkMinder:
     async def _read(self, connection: asyncpg.Connection) -> list[Trunk]:
         stored = await trunk_states.active_trunks(connection)
         hosts = {host for trunk in stored for host in source_hosts(trunk)}
+        hosts |= {host for trunk in stored if not trunk.is_operators for host in goals(trunk)}
         await self._resolve(hosts)
-        return [trunk for one in stored if (trunk := self._made_of(one)) is not None]
+        faults = {trunk.id: fault for trunk in stored if (fault := self._fault_of(trunk))}
+        self._refused = {
+            trunk.id: refused_state(trunk, faults[trunk.id])
+            for trunk in stored
+            if trunk.id in faults
+        }
+        return [self._made_of(trunk) for trunk in stored if trunk.id not in faults]
 
-    def _made_of(self, stored: StoredTrunk) -> Trunk | None:
+    def _fault_of(self, stored: StoredTrunk) -> str | None:
+        """Say why a trunk must not be: a tenant could look around in the operator's network."""
+        if stored.is_operators:
+            return None
+        for host in goals(stored):
+            found = [str(network.network_address) for network in self._names[host]]
+            fault = self._places.fault(host) or self._places.fault_of_name(host, found)
+            if fault is not None:
+                return fault
+        return None
+
+    def _made_of(self, stored: StoredTrunk) -> Trunk:
         password = None
         if stored.auth_password is not None:
             place = bound_to(stored.organisation_id, stored.id)
@@ -228,7 +255,18 @@ def source_hosts(stored: StoredTrunk) -> Sequence[str]:
     """Where the calls of a trunk come from: as it says, else from where ours go."""
     if stored.inbound_addresses:
         return stored.inbound_addresses
+    return goals(stored)
+
+
+def goals(stored: StoredTrunk) -> Sequence[str]:
+    """Where the calls of a trunk go to: names and addresses, without ports and brackets."""
     return [split_address(address)[0].strip("[]") for address in stored.addresses]
+
+
+def refused_state(stored: StoredTrunk, fault: str) -> TrunkState:
+    """How a trunk fares that the PBX is not told of."""
+    addresses = tuple(AddressState(address) for address in stored.addresses)
+    return TrunkState(Registration.NONE, addresses, fault, calls=0)
 
 
 def network_of(host: str) -> Network | None:

@@ -10,12 +10,15 @@ from api.bodies import refusal
 from api.endpoints import Deleted, Endpoints
 from api.parts import Asked
 from api.resources.trunk_accounts import Account
+from api.resources.trunk_addresses import parse_address
 from api.resources.trunk_bodies import CreateTrunk, UpdateTrunk, read_trunk
 from api.resources.trunk_views import TrunkView
+from db.organisations import get_organisation
 from db.sip_trunks import TRUNKS, TrunkRecord, bound_to
 from db.sip_trunks import delete_trunk as delete_row
 from db.trunk_states import SeenTrunk, seen_trunks
 from sovereign_ari.errors import Conflict
+from sovereign_ari.outgoing.trunks import TrunkPlaces
 
 ONE: dict[str, str] = {"envelope": "trunk", "older_envelope": "sip_trunk"}
 ACCOUNT = frozenset({"auth_username", "auth_password", "register", "inbound_auth"})
@@ -29,6 +32,18 @@ def _seal(asked: Asked, trunk_id: str, values: dict[str, Any]) -> dict[str, Any]
         return values
     place = bound_to(asked.organisation_id, trunk_id)
     return {**values, "auth_password": asked.parts.vault.seal(password.encode(), place)}
+
+
+async def _check_places(asked: Asked, values: dict[str, Any]) -> None:
+    """See `sovereign_ari.outgoing.trunks`; names are looked up when the PBX is told of them."""
+    places = TrunkPlaces(asked.parts.outgoing)
+    hosts = [parse_address(address).host for address in values.get("addresses", ())]
+    faults = [f"address: {fault}" for host in hosts if (fault := places.fault(host))]
+    if not faults:
+        return
+    owner = await get_organisation(asked.connection, asked.organisation_id)
+    if not owner.is_operator:
+        raise refusal(faults)
 
 
 async def _write(asked: Asked, trunk_id: str, values: dict[str, Any]) -> TrunkRecord:
@@ -59,9 +74,12 @@ async def list_sip_trunks(asked: Asked) -> list[TrunkView]:
 async def create_sip_trunk(asked: Asked, body: CreateTrunk) -> TrunkView:
     """It works on every node within two seconds.
 
-    The address may be written in the way of any generation of clients.
+    The address may be written in the way of any generation of clients. Only the operator's own
+    trunks may lead to private addresses, such as a PBX of the office, unless the operator allows
+    the network (SOVEREIGN_OUTGOING_ALLOW).
     """
     values = read_trunk(body, None)
+    await _check_places(asked, values)
     account = {name: values.pop(name) for name in ACCOUNT & values.keys()}
     made = await TRUNKS.create(asked.connection, asked.organisation_id, values)
     # A password is sealed for the id, which exists only now.
@@ -85,7 +103,9 @@ async def update_sip_trunk(asked: Asked, trunk_id: str, body: UpdateTrunk) -> Tr
     """
     place = asked.organisation_id, trunk_id
     stored = await TRUNKS.get(asked.connection, *place, lock=True)
-    made = await _write(asked, trunk_id, read_trunk(body, stored))
+    values = read_trunk(body, stored)
+    await _check_places(asked, values)
+    made = await _write(asked, trunk_id, values)
     return TrunkView.of(made, await seen_trunks(asked.connection, *place))
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from api.resources.trunk_addresses import parse_address
 from db.sip_trunks import TRUNKS, bound_to
+from sovereign_ari.outgoing.trunks import MAY_BE_ALLOWED
 from tests.support.api import VAULT, Api, running_api
 
 PATH = "/api/v1/sip-trunks"
@@ -304,3 +306,31 @@ async def test_a_tenant_neither_sees_nor_uses_the_trunk_of_another(api: Api) -> 
     number = {"phone_number": "+31201234567", "transfer_trunk_id": trunk["id"]}
     assert (await other.ask("POST", NUMBERS, number))[0] == 404
     assert (await api.ask("GET", path))[1]["trunk"] == trunk
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.1.2.3", "192.168.0.1:5080", "172.16.0.1", "169.254.169.254", "127.0.0.1", "[::1]",
+     "[fd00::1]:5070", "[fe80::1]", "[::ffff:10.0.0.1]", "100.64.0.1", "localhost", "pbx.local",
+     "sip:10.1.2.3;transport=tcp"],
+)  # fmt: skip
+async def test_trunks_of_the_operator_alone_lead_into_its_network(api: Api, address: str) -> None:
+    await create(api, address=address)
+    tenant = await api.another_tenant()
+    body = NAMED | {"address": [address, "sip.example.com"]}
+    status, refused = await tenant.ask("POST", PATH, body)
+    assert (status, refused["error"]["code"]) == (400, "invalid_request")
+    host = parse_address(address).host.strip("[]")
+    assert refused["message"].startswith(f"address: {host} is not a public ")
+    assert refused["message"].endswith(MAY_BE_ALLOWED)
+    trunk = await create(tenant, address="203.0.113.7")
+    status, _ = await tenant.ask("PATCH", f"{PATH}/{trunk['id']}", {"address": address})
+    assert status == 400
+
+
+async def test_trunks_of_tenants_lead_where_the_operator_allows(pool: asyncpg.Pool) -> None:
+    async with running_api(pool, allow=["10.1.0.0/16"]) as api:
+        tenant = await api.another_tenant()
+        await create(tenant, address="10.1.2.3")
+        status, _ = await tenant.ask("POST", PATH, NAMED | {"address": "10.2.2.3"})
+        assert status == 400

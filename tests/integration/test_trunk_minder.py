@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 from typing import cast
 
 import asyncpg
@@ -13,6 +14,8 @@ from db.organisations import create_organisation
 from db.sip_trunks import TRUNKS
 from sovereign_ari import trunk_minder
 from sovereign_ari.errors import AsteriskRefused
+from sovereign_ari.outgoing.policy import OutgoingPolicy
+from sovereign_ari.outgoing.trunks import MAY_BE_ALLOWED, TrunkPlaces
 from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
 from sovereign_ari.telephony.trunks import TrunkPusher
 from sovereign_ari.trunk_minder import Pbx, TrunkMinder
@@ -22,6 +25,7 @@ from sovereign_ari.wire.ari_objects import AriObjects
 from tests.support.pbx_memory import PbxMemory
 
 WITHIN_S = 8.0
+PLACES = TrunkPlaces(OutgoingPolicy([ip_network("10.7.0.0/16")]))
 
 
 class SeenBy(PbxMemory):
@@ -50,7 +54,7 @@ class Minding:
         objects = cast("AriObjects", self.seen)
         watch = TrunkWatch(ami, objects, PbxLog(None))
         parts = Pbx(node, cast("AriHttp", self.seen), TrunkPusher(objects), watch)
-        self._minder = TrunkMinder(pool, parts, lambda secret, _bound_to: secret)
+        self._minder = TrunkMinder(pool, parts, lambda secret, _bound_to: secret, PLACES)
         self._task = asyncio.create_task(self._minder.run())
 
     async def die(self) -> None:
@@ -144,5 +148,50 @@ async def test_trunks_work_and_are_read_once_when_nobody_tells_how_they_fare(
         await until("the manager is asked again and again", lambda: asked(8))
         assert minding.seen.reads == reads
         assert len(minding.seen.done) == 4
+    finally:
+        await minding.die()
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("10.6.0.1", "10.6.0.1 is not a public address; "),
+        ("pbx.example:5070", "pbx.example has no public address; "),
+        ("10.7.0.1", None),
+    ],
+)
+async def test_a_tenants_trunk_to_the_operators_network_is_not_pushed_and_says_why(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, address: str, fault: str | None
+) -> None:
+    async def look_up(host: str, _port: None) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        assert host == "pbx.example"
+        return [(2, 1, 6, "", ("203.0.113.9", 0)), (2, 1, 6, "", ("10.6.0.1", 0))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    async with pool.acquire() as connection:
+        tenant = await create_organisation(connection, "Tenant")
+        owner = await connection.fetchval(
+            "INSERT INTO organisations (name, is_operator) VALUES ('Operator', true)"
+            " RETURNING id::text"
+        )
+        values = {"name": "Ours", "addresses": [address, "203.0.113.1"], "transport": "udp"}
+        theirs = await TRUNKS.create(connection, tenant, values)
+        ours = await TRUNKS.create(connection, owner, values)
+    pbx = PbxMemory()
+    minding = Minding(pool, "here", pbx)
+
+    async def seen() -> bool:
+        rows = await pool.fetch("SELECT error FROM trunk_states WHERE seen_at IS NOT NULL")
+        return len(rows) == 2
+
+    try:
+        await until("it is said how both fare", seen)
+        error = await pool.fetchval(
+            "SELECT error FROM trunk_states WHERE trunk_id = $1", theirs.id
+        )
+        assert error == (fault and fault + MAY_BE_ALLOWED)
+        pushed = {name[:42] for kind, name in pbx.things if kind == "endpoint"}
+        assert f"trunk-{ours.id}" in pushed
+        assert (f"trunk-{theirs.id}" in pushed) is (fault is None)
     finally:
         await minding.die()
