@@ -189,18 +189,23 @@ async def request_call(
     connection: asyncpg.Connection, organisation_id: str, request: OutboundRequest
 ) -> None:
     """Hand a call to the controllers, both when the transaction ends: one of them takes it."""
+    own = request.config or {}
     await connection.fetch(
         f"""
         WITH changed AS (
             INSERT INTO calls (id, organisation_id, created_at, direction, controller, caller,
-                               dialled, codec, number_id, assistant_id, assistant_name, status)
-            VALUES ($1, $2, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9)
+                               dialled, codec, number_id, assistant_id, assistant_name, status,
+                               metadata)
+            VALUES ($1, $2, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9,
+                    CASE WHEN $10 THEN $11::jsonb
+                         ELSE (SELECT metadata FROM assistants WHERE id = $7) END)
             {CHANGED}
         ) {NOTIFY_ALL}
         """,
         request.call_id, organisation_id, request.at, request.number.phone_number,
         request.destination, request.number.id, request.assistant_id,
         storable(request.assistant_name), CallStatus.CONNECTING.value,
+        "metadata" in own, storable(own.get("metadata")),
     )  # fmt: skip
     await connection.fetch(
         """

@@ -135,6 +135,32 @@ async def test_every_mode_and_spelling_is_taken(
 
 
 @pytest.mark.parametrize(
+    ("who", "metadata"),
+    [
+        ({"assistant_id": ...}, {"branch": "west"}),
+        ({"assistant_id": ..., "assistant_override": {"first_message": "Hi"}}, {"branch": "west"}),
+        (
+            {"assistant_id": ..., "assistant_override": {"metadata": {"order": "42"}}},
+            {"order": "42"},
+        ),
+        ({"assistant_id": ..., "assistant_override": {"metadata": None}}, None),
+        ({"assistant": {"llm_config": PARROT, "metadata": {"a": [1]}}}, {"a": [1]}),
+        ({"assistant": {"llm_config": PARROT}}, None),
+    ],
+)
+@pytest.mark.usefixtures("number_id")
+async def test_what_was_said_of_a_call_is_shown_with_it_at_once(
+    api: Api, assistant_id: str, who: Json, metadata: Json | None
+) -> None:
+    own = {"metadata": {"branch": "west"}}
+    await api.ask("PATCH", f"/api/v1/assistants/{assistant_id}", own)
+    named = {name: assistant_id if value is ... else value for name, value in who.items()}
+    await api.ask("POST", PATH, {"destination": THEM, **named})
+    [call] = await calls(api)
+    assert call["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
     ("change", "details"),
     [
         ({"destination": None}, "destination: input should be a valid string"),
