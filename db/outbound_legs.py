@@ -28,20 +28,7 @@ async def take_leg(
         Impossible: If the organisation may place no calls.
         RateLimited: If it has too many, or began too many just now.
     """
-    renewed = await connection.fetchval(
-        """
-        UPDATE outbound_legs
-           SET renewed_at = clock_timestamp(), controller = coalesce(nullif($3, ''), controller)
-         WHERE organisation_id = $1 AND call_id = $2
-           AND renewed_at > clock_timestamp() - $4::interval
-        RETURNING true
-        """,
-        organisation_id,
-        call_id,
-        controller,
-        LEG_LEASE,
-    )
-    if renewed:
+    if await renew_leg(connection, organisation_id, call_id, controller):
         return
     permission = await permission_of(connection, organisation_id)
     await take_place_to_call(connection, organisation_id, permission)
@@ -55,6 +42,26 @@ async def take_leg(
         call_id,
         controller,
     )
+
+
+async def renew_leg(
+    connection: asyncpg.Connection, organisation_id: str, call_id: str, controller: str
+) -> bool:
+    """Go on counting a leg that counts already; False when it does not."""
+    renewed = await connection.fetchval(
+        """
+        UPDATE outbound_legs
+           SET renewed_at = clock_timestamp(), controller = coalesce(nullif($3, ''), controller)
+         WHERE organisation_id = $1 AND call_id = $2
+           AND renewed_at > clock_timestamp() - $4::interval
+        RETURNING true
+        """,
+        organisation_id,
+        call_id,
+        controller,
+        LEG_LEASE,
+    )
+    return bool(renewed)
 
 
 async def drop_leg(connection: asyncpg.Connection, call_id: str) -> None:

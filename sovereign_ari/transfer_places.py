@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from db.listening import FAULTS
-from db.outbound_legs import drop_leg, keep_legs, take_leg
+from db.outbound_legs import drop_leg, keep_legs, renew_leg, take_leg
 from sovereign_ari.domain.ids import CallId
 from sovereign_ari.domain.transfer import Unreachable
 from sovereign_ari.errors import DatabaseUnavailable, Impossible, RateLimited
@@ -30,8 +30,11 @@ class PooledTransferPlaces:
     async def take(self, organisation_id: str, call: CallId) -> None:
         """See `TransferPlaces`."""
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await take_leg(connection, organisation_id, call, self._app)
+            async with self._pool.acquire() as connection:
+                if await renew_leg(connection, organisation_id, call, self._app):
+                    return  # the API has taken it: no transaction, for somebody waits
+                async with connection.transaction():
+                    await take_leg(connection, organisation_id, call, self._app)
         except FAULTS as error:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         except (Impossible, RateLimited) as refusal:

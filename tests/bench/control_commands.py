@@ -62,21 +62,21 @@ async def one_call(reception: Reception, human: Human, number: str, waits: Waits
             assert answer.status == 200, answer
             return answer
 
-        for _ in range(4):
+        for _ in range(2):
             count = len(vendor.chat.bodies)
             await waits.time(
                 "inject-context",
                 lambda: tell(type="inject-context", content="x", trigger_response=True),
                 lambda count=count: len(vendor.chat.bodies) > count,  # type: ignore[misc]
             )
-        for _ in range(3):
+        for _ in range(2):
             count = len(vendor.speech.texts)
             await waits.time(
                 "say",
                 lambda: tell(type="say", content="a", end_after=False),
                 lambda count=count: len(vendor.speech.texts) > count,  # type: ignore[misc]
             )
-        for _ in range(2):
+        for _ in range(5):
             count = len(human.calls)
             await waits.time(
                 "transfer",
