@@ -25,6 +25,7 @@ from tests.support.tool_server import ToolRequest, running_tools
 
 CARRIER = "127.0.0.3"
 DESK = "desk"
+RINGS_S = 20
 _POLL_S = 0.1
 _SLOWEST_TOOL_S = 3.0
 _numbers = itertools.count(1)
@@ -138,6 +139,23 @@ class Hall:
             if called_us or fields[-1] == f"{row_id}-line":
                 return name
         return ""
+
+    async def place(self, who: str) -> None:
+        """Have somebody called, as soon as that is allowed.
+
+        Raises:
+            Missed: If it is refused.
+        """
+        body: Json = {
+            "destination": who,
+            "assistant_id": self.assistant_id,
+            "number_id": self.number_id,
+            "ring_timeout_seconds": RINGS_S,
+        }
+        while (asked := await self.api.request("POST", "/calls/outbound", body)).status == 429:  # noqa: ASYNC110
+            await asyncio.sleep(float(asked.body["retry_after"]))
+        if asked.status != 201:
+            raise Missed(f"the call was not placed: {asked}")
 
     async def hang_up_by_hand(self, who: str) -> None:
         """Do what an operator does in the console."""

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from tests.support.hall import Hall, Missed, new_number, until
-from tests.support.platform import Json
 from tests.support.sip_call import Call
 from tests.support.sip_callee import Ringing, rings_for_ever
 from tests.support.sip_caller import SipCaller
@@ -27,7 +26,6 @@ LONGEST_PAUSE_S = 0.3
 QUIET_S = 0.3
 SAYS_IT_SO_OFTEN = 3
 SAYS_IT_AGAIN_AFTER_S = 5.0
-RINGS_S = 20
 
 
 class Step(Enum):
@@ -276,16 +274,7 @@ async def _received(hall: Hall, who: str) -> AsyncIterator[_Party]:
 
 @asynccontextmanager
 async def _placed(hall: Hall, who: str) -> AsyncIterator[_Party]:
-    body: Json = {
-        "destination": who,
-        "assistant_id": hall.assistant_id,
-        "number_id": hall.number_id,
-    }
-    body |= {"ring_timeout_seconds": RINGS_S}
-    while (asked := await hall.api.request("POST", "/calls/outbound", body)).status == 429:  # noqa: ASYNC110
-        await asyncio.sleep(float(asked.body["retry_after"]))
-    if asked.status != 201:
-        raise Missed(f"the call was not placed: {asked}")
+    await hall.place(who)
     yield _Called(hall, who)
 
 
@@ -312,3 +301,22 @@ async def race(hall: Hall, step: Step, side: Side) -> Any:
     finally:
         hall.forget(who, row and row["id"])
     return row
+
+
+def went_as_expected(row: Any, step: Step, side: Side) -> bool:
+    """Whether there stands in the row of a call what one side did to it at a step."""
+    how = row["status"], row["end_reason"]
+    not_answered = side is Side.OPERATOR and how == ("failed", "error")
+    return not_answered or how == _expected(step, side)
+
+
+def _expected(step: Step, side: Side) -> tuple[str, str]:
+    agreed = step is Step.REFERRED and side is Side.PHONE  # for who agrees hangs up
+    if step is Step.TRANSFERRED or agreed:
+        return "transferred", "transferred"
+    if step is Step.THEY_RING:
+        return "failed", "error" if side is Side.OPERATOR else "no_answer"
+    if side is Side.OPERATOR:
+        return "ended-with-error", "error"
+    by_us = side in (Side.API, Side.MODEL)
+    return "ended", "assistant_hangup" if by_us else "user_hangup"
