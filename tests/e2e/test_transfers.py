@@ -229,6 +229,10 @@ async def test_a_caller_talks_on_while_a_human_is_called_and_asked(reception: Re
             await hear_tones(call, "Calling", spoken_s)
             other = await human.called()
             await other.heard.wait_for_audio(other.answered_at_s, 5)
+            live = (await reception.calls(number))[0]["id"]
+            again = {"type": "transfer", "destination": human.uri, "message": "Twice"}
+            refused = await reception.api.request("POST", f"/calls/{live}/control", again)
+            assert (refused.status, refused.body["error"]["code"]) == (409, "transfer_under_way")
             spoken_s = await say_tones(call, "ok")
             await hear_tones(call, "You said: ok", spoken_s)
             other.press("1")

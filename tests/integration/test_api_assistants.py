@@ -338,7 +338,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
      "llm_config.tools[0].destinations[0].number: is not a number in E.164 form; did you mean"
      " +31201234567?"),
     (_tools(DESTINATION | {"destinations": [{**BOSS, "type": "sip", "number": "sip:a:b@c.d"}]}),
-     "llm_config.tools[0].destinations[0].number: is not a SIP URI without a password"),
+     "llm_config.tools[0].destinations[0].number: carries a password"),
     (_tools(DESTINATION | {"destinations": [{**BOSS, "type": "fax"}]}),
      "llm_config.tools[0].destinations[0].type: "),
     (_tools(DESTINATION | {"destinations": [{**BOSS, "mode": "cold"}]}),
