@@ -30,12 +30,14 @@ PER_SECOND = 1.5
 RATE_LIMIT = {"SOVEREIGN_RATE_LIMIT_PER_MINUTE": "60000"}
 
 
-def _conclude(soak: Soak) -> int:
+def _conclude(soak: Soak, *, forgiven: bool) -> int:
     """Print what became of the calls and what leaked; returns the exit code."""
     tally, found = soak.tally, leaks(soak.rows)
     print(f"\n{tally.begun} calls, {soak.disturbances.count} faults\n")
     for line in tally.table():
         print(line)
+    for one in tally.forgiven if forgiven else ():
+        print(f"excused: {one}")
     print()
     for one in soak.left:
         print(f"LEFT BEHIND: {one}")
@@ -73,7 +75,7 @@ async def soak(options: argparse.Namespace) -> int:
         receiver.always = disturbances.webhook
         run = Soak(hall, vendor, receiver, disturbances)
         await run.run(options.minutes, options.rate)
-        return _conclude(run)
+        return _conclude(run, forgiven=options.excused)
 
 
 def main() -> int:
@@ -85,6 +87,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=PER_SECOND, help="calls begun a second")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--kills", action="store_true", help="kill the controller now and then")
+    parser.add_argument("--excused", action="store_true", help="tell of excused calls, too")
     return asyncio.run(soak(parser.parse_args()))
 
 

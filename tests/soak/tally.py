@@ -20,7 +20,8 @@ class Tally:
         well: Calls that went well, by kind.
         excused: Calls that went wrong by a fault, by kind and fault.
         wrong: Kinds of those that went wrong without one.
-        faults: What happened to calls that went wrong, with the excuse if there is one.
+        faults: What happened to those.
+        forgiven: What happened to the latest excused ones, and their excuse.
     """
 
     begun: int = 0
@@ -28,6 +29,7 @@ class Tally:
     excused: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    forgiven: list[str] = field(default_factory=list)
 
     def went_well(self, kind: str) -> None:
         """Count a call that did what it should."""
@@ -37,6 +39,8 @@ class Tally:
         """Count a call that did not."""
         if by is not None:
             self.excused[kind, by.name] += 1
+            self.forgiven.append(f"call {self.begun}, {kind}, by {by.name}: {what}")
+            del self.forgiven[:-SHOWN]
         else:
             self.wrong[kind] += 1
             self.faults.append(f"call {self.begun}, {kind}: {what}")
