@@ -283,7 +283,7 @@ async def test_calls_that_the_worker_closes_are_counted(
     await write_entries(connection, [opened(tenants[0], controller="dead")])
     await connection.execute("UPDATE calls SET updated_at = now() - interval '1 hour'")
     await close_orphans(connection, older_than_s=1)
-    for status, number in (("ringing", 0), ("ended-with-error", 1)):
+    for status, number in (("ringing", 0), ("failed", 1)):
         wanted = CallFilter(status=status)
         assert (await locate(connection, tenants[0], wanted, limit=1, offset=0))[1] == number
 
