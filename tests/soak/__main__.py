@@ -56,7 +56,8 @@ async def soak(options: argparse.Namespace) -> int:
     print(
         f"{describe()}\nseed {options.seed}, {options.rate:g} calls/s, {options.minutes:g} minutes"
     )
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # complains when PostgreSQL dies
+    for noisy in ("asyncpg", "aiohttp.server"):  # they complain of what is done on purpose
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     async with AsyncExitStack() as stack:
         vendor = await stack.enter_async_context(fake_openai())
         vendor.reply = model

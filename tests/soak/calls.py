@@ -121,13 +121,13 @@ async def _noted(hall: Hall, who: str, kind: str, count: int) -> None:
     """Wait until the timeline of a call has so many notes of a kind."""
 
     async def found() -> bool:
-        noted = await hall.rows.fetchval(
-            "SELECT count(*) FROM call_notes n JOIN calls c ON c.id = n.call_id"
+        noted = await hall.look(
+            "SELECT count(*) AS count FROM call_notes n JOIN calls c ON c.id = n.call_id"
             " WHERE c.their_number = $1 AND n.kind = $2",
             who,
             kind,
         )
-        return bool(noted == count)
+        return bool(noted["count"] == count)
 
     await until(f"{count} notes {kind} of {who}", found, ENDS_WITHIN_S)
 

@@ -63,6 +63,10 @@ class Happening:
 def excuse(
     happenings: Sequence[Happening], needs: frozenset[Part], from_s: float, to_s: float
 ) -> Happening | None:
-    """Name the latest fault that a call may have felt; None when nothing excuses it."""
-    touching = (one for one in reversed(happenings) if one.touches(needs, from_s, to_s))
-    return next(touching, None)
+    """Name the fault that a call may have felt: of the platform first, else the latest.
+
+    Returns:
+        None when nothing excuses it.
+    """
+    touching = [one for one in reversed(happenings) if one.touches(needs, from_s, to_s)]
+    return min(touching, key=lambda one: one.part is not Part.PLATFORM, default=None)

@@ -28,6 +28,8 @@ DESK = "desk"
 RINGS_S = 20
 _POLL_S = 0.1
 _SLOWEST_TOOL_S = 3.0
+_DATABASE_BACK_WITHIN_S = 15.0
+_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _numbers = itertools.count(1)
 
 
@@ -104,9 +106,20 @@ class Hall:
             self.callee.calls.remove(call)
             self.callee.rung.remove(call)
 
+    async def look(self, query: str, *values: object) -> Any:
+        """Read one row, or wait for a database that is away."""
+        deadline_s = asyncio.get_running_loop().time() + _DATABASE_BACK_WITHIN_S
+        while True:
+            try:
+                return await self.rows.fetchrow(query, *values)
+            except _AWAY:
+                if asyncio.get_running_loop().time() > deadline_s:
+                    raise
+                await asyncio.sleep(_POLL_S)
+
     async def row(self, who: str) -> Any:
         """Read the newest row of a call with a number."""
-        return await self.rows.fetchrow(
+        return await self.look(
             "SELECT id, status, end_reason, error, ended_at FROM calls WHERE their_number = $1"
             " ORDER BY created_at DESC LIMIT 1",
             who,

@@ -27,6 +27,12 @@ def test_a_call_is_excused_by_the_latest_fault_that_it_may_have_felt(
     assert excuse([MODEL_FAILS, DATABASE_DIES], TALK, from_s, to_s) is by
 
 
+def test_a_process_that_died_is_named_before_a_provider_that_failed() -> None:
+    later = Happening("a slow model", Part.MODEL, began_s=203, over_s=208)
+
+    assert excuse([DATABASE_DIES, later], TALK, 204, 206) is DATABASE_DIES
+
+
 def test_a_fault_of_what_a_call_does_not_need_excuses_nothing() -> None:
     assert excuse([MODEL_FAILS], GREETING, 100, 105) is None
     assert excuse([MODEL_FAILS], SIGNALLING, 100, 105) is None
