@@ -151,7 +151,7 @@ async def test_a_controller_that_stops_while_we_ask_ends_the_call(
     await until(lambda: requests.subjects)
     await it.controller.drain(0.1)
     await it.all_ended()
-    assert it.end == (CallStatus.ENDED_WITH_ERROR, EndReason.ERROR)
+    assert it.end == (CallStatus.FAILED, EndReason.ERROR)
     assert requests.given_up == 1
 
 
