@@ -94,6 +94,18 @@ class Adopter:
             self._taking[channel] = found
             self._begin(AdoptedCall(found, channel, left_s, services), Found())
 
+    async def agreed(self, channel: ChannelId) -> None:
+        """Write down a REFER that the caller's side agreed to when nobody lived to hear it."""
+        ari, adoptions = self._services.ari, self._services.adoptions
+        try:
+            call = await ari.channel_variable(channel, VARIABLE_CALL)
+            if is_call_id(call):
+                await adoptions.transferred(CallId(call))
+            await ari.hang_up(channel)
+        except SovereignError as error:
+            log.warning("could not write down a transfer: %s", error)
+            await self._send(channel, LATER_EXTENSION)
+
     def _close(self, found: FoundCall, channel: ChannelId, why: str) -> None:
         """Close the record of a call that is ours now, and that nobody else will close."""
         invitation = Invitation(channel, found.ours, found.codec, found.theirs)

@@ -38,6 +38,7 @@ from sovereign_ari.domain.dialplan import (
     ARGUMENT_INBOUND,
     ARGUMENT_MEDIA,
     ARGUMENT_TIMEOUT,
+    REFER_AGREED,
     UNKNOWN_EXTENSION,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId, call_id, call_of, media_channel_of
@@ -203,7 +204,9 @@ class Controller:
             case x if x == ARGUMENT_BACK:
                 call = self._by_channel.get(channel)
                 if call is None:
-                    self._start(self._adopter.take(channel), "adopt")
+                    done = rest[:1] == [REFER_AGREED]
+                    adopt = self._adopter.agreed if done else self._adopter.take
+                    self._start(adopt(channel), "adopt")
                 elif call.transfers is None or not call.transfers.came_back(rest):
                     self._start(self._send_away(channel), "send away")
             case x if x in (ARGUMENT_ANSWERED, ARGUMENT_TIMEOUT):

@@ -41,6 +41,8 @@ REFER_EXTENSION: Final = "refer"
 
 ARGUMENT_BACK: Final = "back"
 """First Stasis argument of a caller whose transfer failed; then a status and a SIP code."""
+REFER_AGREED: Final = "SUCCESS"
+"""That status, when the caller's side does call somebody else: the only one that is no failure."""
 
 ARGUMENT_MEDIA: Final = "media"
 """First Stasis argument of our own external-media channels; the dialplan never sees it."""

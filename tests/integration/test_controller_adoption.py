@@ -136,6 +136,16 @@ async def test_a_transfer_that_was_broken_off_stands_on_the_timeline(it: World) 
     await until(lambda: not (it.controller.calls or it.pbx.channels or it.pbx.bridges))
 
 
+async def test_a_refer_that_was_agreed_to_meanwhile_is_a_transfer(it: World) -> None:
+    it.pbx.leave_over("c")
+    it.pbx.calls["c"] = CALL
+    it.pbx.variables["c"] = {"SOVEREIGN_CALL": CALL}
+    await it.pbx.enter("c", "back", "SUCCESS", "200")
+    await until(lambda: "c" not in it.pbx.channels)
+    assert it.put_through == [CALL]
+    assert it.controller.calls == []
+
+
 async def test_a_caller_whom_another_controller_has_by_now_is_left_to_it(it: World) -> None:
     for name, state in (("c", "Up"), ("d", "Ring")):
         it.pbx.leave_over(name)

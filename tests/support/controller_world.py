@@ -96,6 +96,7 @@ class World:
         self.routing = 0
         self.adoptions: list[FoundCall | NotAdopted | Exception] = []
         self.refused = 0
+        self.put_through: list[CallId] = []
         self.places: TransferPlaces = NoTransferPlaces()
         self.stt = ToldStt()
         self.answers: Callable[[Sequence[Message]], Any] = lambda _: "Yes."
@@ -125,7 +126,7 @@ class World:
         return outcome
 
     async def transferred(self, call: CallId) -> None:
-        """Know of no transfer."""
+        self.put_through.append(call)
 
     async def take(self, organisation_id: str, call: CallId) -> None:
         await self.places.take(organisation_id, call)
