@@ -37,6 +37,14 @@ def test_noise_of_the_allocator_is_no_leak() -> None:
     assert leaks(growing(9)) == []
 
 
+def test_asterisk_may_keep_more_of_what_it_freed() -> None:
+    rows = [replace(r, asterisk=r.controller, controller=QUIET) for r in growing(43)]
+    worse = [replace(r, asterisk=r.controller, controller=QUIET) for r in growing(80)]
+
+    assert leaks(rows) == []
+    assert leaks(worse) == ["asterisk memory: 80 KiB a call over the last 560 calls"]
+
+
 def test_memory_is_judged_within_the_life_of_one_process() -> None:
     rows = growing(43)
     rows[8:] = [row(r.calls, replace(r.controller, pid=2, rss_mib=500)) for r in rows[8:]]
