@@ -13,9 +13,7 @@ PROCESSES = ("controller", "api", "worker", "asterisk")
 FEWEST_ROWS = 4
 FEWEST_CALLS = 200
 LEAKS_MIB = 8.0
-LEAKS_KIB_PER_CALL = dict.fromkeys(PROCESSES, 10.0) | {"asterisk": 60.0}
-"""Asterisk keeps what its threads freed: 22 KiB a call between its 500th and 900th, measured."""
-
+LEAKS_KIB_PER_CALL = 10.0
 SLACK = {"fds": 10, "threads": 8, "tasks": 4, "journal": 0}
 """Connection pools and pools of threads may still have grown so much."""
 
@@ -103,6 +101,6 @@ def _memory(process: str, rows: Sequence[Row]) -> str:
         return ""
     more_mib = last.rss_mib - getattr(later[0], process).rss_mib
     per_call_kib = 1024 * more_mib / calls
-    if more_mib <= LEAKS_MIB or per_call_kib <= LEAKS_KIB_PER_CALL[process]:
+    if more_mib <= LEAKS_MIB or per_call_kib <= LEAKS_KIB_PER_CALL:
         return ""
     return f"{process} memory: {per_call_kib:.0f} KiB a call over the last {calls} calls"
