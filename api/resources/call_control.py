@@ -15,6 +15,7 @@ from api.endpoints import Endpoints
 from api.parts import Asked
 from api.resources.call_control_bodies import ControlBody
 from api.views import View
+from db.calls import get_call
 from db.commands import Withdrawn, send, take_place, withdraw
 from db.outbound_legs import take_leg
 from db.outbound_requests import cancel_untaken
@@ -100,14 +101,17 @@ async def _tell(asked: Asked, call_id: str, command: ControlCommand) -> CommandS
         if fate.outcome is not CommandOutcome.NOT_ACTIVE:
             break
         await asyncio.sleep(pause_s)
-        fate = await _deliver(asked, call_id, command)
+        fate = await _deliver(asked, call_id, command, again=True)
     return _read(call_id, fate)
 
 
-async def _deliver(asked: Asked, call_id: str, command: ControlCommand) -> Withdrawn:
+async def _deliver(
+    asked: Asked, call_id: str, command: ControlCommand, *, again: bool = False
+) -> Withdrawn:
     with ExitStack() as stack:
         async with asked.tenant() as connection:
-            controller = await _admit(asked, connection, call_id, command)
+            find = _find_again if again else _admit
+            controller = await find(asked, connection, call_id, command)
             if not controller:
                 untaken = await cancel_untaken(connection, asked.organisation_id, call_id)
                 outcome = CommandOutcome.DONE if untaken else CommandOutcome.NOT_ACTIVE
@@ -129,6 +133,15 @@ async def _deliver(asked: Asked, call_id: str, command: ControlCommand) -> Withd
     return await _withdraw(asked, command_id)
 
 
+async def _find_again(
+    asked: Asked, connection: asyncpg.Connection, call_id: str, command: ControlCommand
+) -> str:
+    """Name the controller of the call by now: the command has its place in the window."""
+    call = await get_call(connection, asked.organisation_id, call_id)
+    _check_fits(call_id, command, call.status)
+    return call.controller
+
+
 async def _admit(
     asked: Asked, connection: asyncpg.Connection, call_id: str, command: ControlCommand
 ) -> str:
@@ -145,8 +158,7 @@ async def _admit(
         allowed=COMMANDS_PER_CALL,
         period=PERIOD,
     )
-    if (why := _unfit(CallId(call_id), command, place.status)) is not None:
-        raise InvalidRequest(f"the call {call_id} {why}")
+    _check_fits(call_id, command, place.status)
     if not place.granted:
         wait_s = max(1, ceil((place.frees_at - place.now).total_seconds()))
         raise RateLimited(
@@ -154,6 +166,11 @@ async def _admit(
             retry_after_s=wait_s,
         )
     return place.controller
+
+
+def _check_fits(call_id: str, command: ControlCommand, status: str) -> None:
+    if (why := _unfit(CallId(call_id), command, status)) is not None:
+        raise InvalidRequest(f"the call {call_id} {why}")
 
 
 def _unfit(call: CallId, command: ControlCommand, status: str) -> str | None:

@@ -133,3 +133,5 @@ async def test_a_controller_that_has_just_taken_a_call_is_asked_again(
         await api.pool.execute("UPDATE calls SET controller = 'another'")
         assert (await api.ask("POST", PATH, CANCEL))[0] == 200
     assert told == [CALL] * 3
+    places = "SELECT cardinality(hits) FROM rate_windows WHERE subject = $1"
+    assert await api.pool.fetchval(places, f"call:{CALL}") == 1, "its client has asked once"
