@@ -198,7 +198,8 @@ async def request_call(
                                metadata)
             VALUES ($1, $2, $3, 'outbound', '', $4, $5, '', $6, $7, $8, $9,
                     CASE WHEN $10 THEN $11::jsonb
-                         ELSE (SELECT metadata FROM assistants WHERE id = $7) END)
+                         ELSE (SELECT metadata FROM assistants
+                                WHERE id = $7 AND organisation_id = $2) END)
             {CHANGED}
         ) {NOTIFY_ALL}
         """,

@@ -133,10 +133,13 @@ async def close_untaken(connection: asyncpg.Connection) -> list[str]:
         f"""
         WITH given_up AS (
             DELETE FROM outbound_requests WHERE created_at < clock_timestamp() - $1::interval
-            RETURNING call_id
+            RETURNING call_id, cancelled
         ), changed AS (
             UPDATE calls AS c
-               SET ended_at = now(), status = $2, end_reason = $3, error = $4, updated_at = now()
+               SET ended_at = now(), updated_at = now(),
+                   status = CASE WHEN g.cancelled THEN $5 ELSE $2 END,
+                   end_reason = CASE WHEN g.cancelled THEN $6 ELSE $3 END,
+                   error = CASE WHEN g.cancelled THEN NULL ELSE $4 END
               FROM given_up AS g WHERE c.id = g.call_id AND c.ended_at IS NULL
             {CHANGED}
         ) {NOTIFY_ALL}
@@ -145,6 +148,8 @@ async def close_untaken(connection: asyncpg.Connection) -> list[str]:
         CallStatus.FAILED.value,
         EndReason.UNREACHABLE.value,
         NOT_TAKEN,
+        CallStatus.ENDED.value,
+        EndReason.ASSISTANT_HANGUP.value,
     )
     return [row["id"] for row in rows]
 

@@ -14,7 +14,7 @@ from db.adoption import adopt
 from db.journal import write_entries
 from db.organisations import ensure_operator_organisation
 from db.outbound import OutboundNumber, OutboundRequest, request_call
-from db.outbound_requests import NOT_TAKEN, close_untaken, open_requests
+from db.outbound_requests import NOT_TAKEN, cancel_untaken, close_untaken, open_requests
 from sovereign_ari.domain.adoption import FoundCall
 from sovereign_ari.domain.ids import call_id
 from sovereign_ari.domain.kept import keep
@@ -233,3 +233,15 @@ async def test_what_no_controller_lives_to_refuse_is_closed_and_says_so(tenant: 
     assert (row["status"], row["end_reason"]) == ("failed", "unreachable")
     assert (row["error"], row["ended_at"] is None) == (NOT_TAKEN, False)
     assert (await take_one(tenant.pool)).call_id == fresh
+
+
+async def test_what_was_cancelled_is_closed_as_such_though_no_controller_lives(
+    tenant: Tenant,
+) -> None:
+    call = await tenant.ask()
+    await wait_in_vain(tenant, call, 9)
+    async with tenant.pool.acquire() as connection:
+        assert await cancel_untaken(connection, tenant.id, call)
+        assert await close_untaken(connection) == [call]
+    row = await tenant.pool.fetchrow("SELECT * FROM calls WHERE id = $1", call)
+    assert (row["status"], row["end_reason"], row["error"]) == ("ended", "assistant_hangup", None)
