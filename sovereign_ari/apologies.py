@@ -32,8 +32,9 @@ class Apologies:
     spoken: Mapping[str, bytes]
 
     def of(self, assistant: Assistant) -> bytes:
-        """The one in the language in which an assistant says its own."""
-        return in_language_of(assistant, {"en": b"", **self.spoken})
+        """The one in the language in which an assistant says its own, else the English one."""
+        there = {language: sound for language, sound in self.spoken.items() if sound}
+        return in_language_of(assistant, {"en": b"", **there})
 
 
 async def speak_apologies(registry: ProviderRegistry) -> Apologies:

@@ -114,5 +114,10 @@ async def test_every_apology_is_spoken_beforehand() -> None:
     assert apologies.of(replace(ASSISTANT, tts={"language": "ja"})) == heard["en"]
 
 
+def test_a_language_that_could_not_be_spoken_is_apologised_for_in_english() -> None:
+    apologies = Apologies(PCM_8K, {"en": b"sorry", "nl": b""})
+    assert apologies.of(replace(ASSISTANT, tts={"language": "nl"})) == b"sorry"
+
+
 def test_without_an_offline_voice_there_is_none() -> None:
     assert Apologies(PCM_8K, {}).of(ASSISTANT) == b""
