@@ -105,6 +105,9 @@ class Adopter:
         except SovereignError as error:
             log.warning("could not write down a transfer: %s", error)
             await self._send(channel, LATER_EXTENSION)
+        except Exception:  # one call must not end the others
+            log.exception("could not write down a transfer")
+            await self._send(channel, UNKNOWN_EXTENSION)
 
     def _close(self, found: FoundCall, channel: ChannelId, why: str) -> None:
         """Close the record of a call that is ours now, and that nobody else will close."""

@@ -146,6 +146,21 @@ async def test_a_refer_that_was_agreed_to_meanwhile_is_a_transfer(it: World) -> 
     assert it.controller.calls == []
 
 
+async def test_a_fault_of_ours_in_writing_that_down_ends_nothing_but_that_caller(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_self: object, _call: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(World, "transferred", breaks)
+    it.pbx.leave_over("c")
+    it.pbx.variables["c"] = {"SOVEREIGN_CALL": CALL}
+    await it.pbx.enter("c", "back", "SUCCESS", "200")
+    await until(lambda: it.pbx.sent_away == ["c"])
+    assert not any(task.done() for task in it.running)
+    it.pbx.forget_everything()
+
+
 async def test_a_caller_whom_another_controller_has_by_now_is_left_to_it(it: World) -> None:
     for name, state in (("c", "Up"), ("d", "Ring")):
         it.pbx.leave_over(name)
