@@ -303,7 +303,7 @@ def _step(state: CallState, event: CallEvent) -> Step:
 def _placing(state: CallState, event: CallEvent) -> Step | None:
     """How a call of ours comes to its answer; None for what is as in any other call.
 
-    One that was never answered has failed, whoever is the reason.
+    One that was never answered has failed, whoever is the reason, unless its client gave it up.
     """
     match state, event:
         case CallState.NEW, Placed():
@@ -334,8 +334,7 @@ def _adopting(state: CallState, event: CallEvent) -> Step | None:
         case CallState.ADOPTING, TimedOut():  # its old lease; a new one begins with the talk
             return Step(state)
         case CallState.ADOPTING, Unready(error=error):
-            broken = Outcome(CallStatus.ENDED_WITH_ERROR, EndReason.ERROR, NORMAL_CLEARING, error)
-            return Step(CallState.ENDING, _END, broken)
+            return Step(CallState.ENDING, _END, broken(state, error, NORMAL_CLEARING))
         case _:
             return None
 
