@@ -178,8 +178,8 @@ class CallTransfers:
         """Carry out an order, and have the assistant speak about it when it fails."""
         outcome = await self._try(destination, first_said=first_said)
         if not outcome.transferred and self.dialogue is not None:
-            told = f"The transfer of this call to {destination.number} failed: {outcome.reason}."
-            self.dialogue.control(InjectContext(f"{told} Tell the caller.", True))
+            told = transfer.told_of_failure(destination.number, outcome.reason)
+            self.dialogue.control(InjectContext(told, True))
 
     async def _said(self, within_s: float) -> None:
         """Let what we are saying come to its end."""

@@ -13,6 +13,7 @@ from sovereign_ari.conversation.terms import Providers, Reporting
 from sovereign_ari.domain.adoption import Past
 from sovereign_ari.domain.agent import Assistant
 from sovereign_ari.domain.ids import CallId
+from sovereign_ari.domain.transfer import told_of_failure
 from sovereign_ari.media.pcm import AudioFormat
 
 BROKEN_OFF = "it was broken off, for a technical reason"
@@ -45,8 +46,7 @@ class ResumedDialogue(Dialogue):
         self._past, self._outbound = past, outbound
         self._agent.history.remember(past)
         if past.transfer is not None:
-            where = past.transfer.destination
-            told = f"The transfer of this call to {where} failed: {BROKEN_OFF}. Tell the caller."
+            told = told_of_failure(past.transfer.destination, BROKEN_OFF)
             self._agent.history.add_context(told)
 
     def answered(self) -> None:

@@ -66,8 +66,7 @@ def is_no_telephone(text: str, expected: Expected) -> bool:
     _, lead = _parted(text)
     while lead and lead[-1] in _ARTICLES:
         lead.pop()  # "oh" is a digit here
-    named = _name_of(lead)
-    return _names_code(lead, named) if named else expected.code
+    return _is_code(lead, expected)
 
 
 def _parted(text: str) -> tuple[list[str], list[str]]:
@@ -134,8 +133,10 @@ def _name_of(lead: Sequence[str]) -> str:
     return ""
 
 
-def _names_code(lead: Sequence[str], named: str) -> bool:
-    """Whether what the end of these words names is no telephone number."""
+def _is_code(lead: Sequence[str], expected: Expected) -> bool:
+    """Whether what the end of these words names, or else what was asked for, is no telephone's."""
+    if not (named := _name_of(lead)):
+        return expected.code
     at = max(at for at, word in enumerate(lead) if word == named)
     return names_code(lead[max(0, at - 1) : at + 1])
 
@@ -154,10 +155,6 @@ def _is_complete(tail: Sequence[str], lead: Sequence[str], expected: Expected) -
         return _POSTCODE.fullmatch(code) is not None
     if not lead and (code in _COMPLETE_NUMBERS or _BARE_POSTCODE.fullmatch(code)):
         return True
-    if named := _name_of(lead):
-        long = _names_code(lead, named)
-    else:
-        long = expected.code
-    if long:
+    if _is_code(lead, expected):
         return len(code) >= MOST_CODE_SIGNS
     return len(code) >= MOST_DIGITS and code.isdecimal() and code[0] != "0"

@@ -43,6 +43,11 @@ class Unreachable(ValueError):
     """The call cannot go there. The message is a sentence for the model."""
 
 
+def told_of_failure(destination: str, why: str) -> str:
+    """What the model is told of a transfer that it does not wait for."""
+    return f"The transfer of this call to {destination} failed: {why}. Tell the caller."
+
+
 @dataclass(frozen=True, slots=True)
 class TransferLine:
     """What calls to one number may be transferred over.
