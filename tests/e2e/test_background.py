@@ -10,7 +10,7 @@ from tests.support.sip_call import Call
 from tests.support.tone_code import encode
 
 GAP_S = 0.7
-FIRST_AUDIO_S = 0.7  # the room fades in, on a machine that does much else
+FIRST_AUDIO_S = 1.5  # the room fades in; to make one takes longer
 ROOM_DBFS, VOICE_DBFS = -50.0, -30.0
 """Above the first something is heard, above the second it is a voice."""
 
