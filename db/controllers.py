@@ -127,8 +127,12 @@ async def close_ended_alone(
     )
 
 
-async def close_lost(connection: asyncpg.Connection, calls: Collection[str]) -> list[str]:
+async def close_lost(
+    connection: asyncpg.Connection, controller: str, calls: Collection[str]
+) -> list[str]:
     """End those of these calls that are open: their controller restarted, their callers are gone.
+
+    What another controller has adopted meanwhile is its own.
 
     Returns:
         Their ids.
@@ -139,11 +143,12 @@ async def close_lost(connection: asyncpg.Connection, calls: Collection[str]) -> 
             UPDATE calls
                SET ended_at = now(), status = {_BROKEN}, end_reason = 'error',
                    error = $2, updated_at = now()
-             WHERE ended_at IS NULL AND id = ANY($1)
+             WHERE ended_at IS NULL AND id = ANY($1) AND controller = $3
             {CHANGED}
         ) {NOTIFY_ALL}
         """,
         list(calls),
         RESTARTED,
+        controller,
     )
     return [row["id"] for row in rows]

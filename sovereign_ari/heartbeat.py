@@ -44,7 +44,7 @@ async def beat(
                     left -= live
                 if left := left.difference(live_calls()):
                     left &= set(await controllers.find_left_over(connection, app))
-                    left = await close_left_over(connection, ari, left)
+                    left = await close_left_over(connection, ari, app, left)
                 await controllers.beat(connection, app, node=node, capacity=100)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("heartbeat: %s: %s", type(error).__name__, error)
@@ -52,7 +52,7 @@ async def beat(
 
 
 async def close_left_over(
-    connection: asyncpg.Connection, ari: AriHttp, left: set[str]
+    connection: asyncpg.Connection, ari: AriHttp, app: str, left: set[str]
 ) -> set[str]:
     """Close calls of our last life: as the PBX ended them, where it did, else as an error.
 
@@ -73,7 +73,7 @@ async def close_left_over(
                 waiting.discard(call)
     except SovereignError as error:
         _log.warning("what the PBX ended meanwhile is not known: %s", error)
-        await controllers.close_lost(connection, left)
+        await controllers.close_lost(connection, app, left)
     else:
-        await controllers.close_lost(connection, left - waiting)
+        await controllers.close_lost(connection, app, left - waiting)
     return waiting

@@ -123,12 +123,12 @@ async def test_a_call_whose_caller_is_still_there_is_closed_when_he_is_gone(
     async with fake_ari() as pbx, AriHttp(pbx.address) as ari, pool.acquire() as connection:
         pbx.calls = {"a": waits, "b": noted}
         pbx.channels = {"a": "Up", "b": "Up"}
-        left = await close_left_over(connection, ari, {waits, noted})
+        left = await close_left_over(connection, ari, "mine", {waits, noted})
         assert left == {waits, noted}
         assert await pool.fetchval("SELECT count(*) FROM calls WHERE ended_at IS NULL") == 2
         pbx.globals[f"{GLOBAL_ENDED}{noted}"] = f"silence_timeout:{at.timestamp():.0f}"
         pbx.channels.clear()
-        assert await close_left_over(connection, ari, left) == set()
+        assert await close_left_over(connection, ari, "mine", left) == set()
         assert pbx.globals == {}
     rows = await pool.fetch("SELECT id, end_reason, ended_at FROM calls")
     found = {row["id"]: (row["end_reason"], row["ended_at"] == at) for row in rows}

@@ -156,7 +156,7 @@ async def test_a_call_that_was_closed_by_a_guess_is_open_again_and_reported_at_i
     connection: asyncpg.Connection, organisation: str
 ) -> None:
     await left_by(connection, organisation, "old")
-    await close_lost(connection, [CALL])
+    await close_lost(connection, "old", [CALL])
     await connection.execute("UPDATE call_reports SET state = 'done'")
     assert isinstance(await adopt(connection, CALL, "new"), FoundCall)
     live = await get_call(connection, organisation, CALL)

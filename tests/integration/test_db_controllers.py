@@ -93,7 +93,8 @@ async def test_a_controller_that_starts_closes_what_it_no_longer_holds(
     other = a_call_id(7)
     await write_entries(connection, [opened(organisation, other, controller="sovereign-2")])
     await write_entries(connection, [closed(a_call_id(2))])
-    assert await close_lost(connection, {a_call_id(0), a_call_id(2)}) == [a_call_id(0)]
+    lost = {a_call_id(0), a_call_id(2), other}
+    assert await close_lost(connection, "sovereign-1", lost) == [a_call_id(0)]
     assert (await get_call(connection, organisation, a_call_id(0))).status == "failed"
     found = await get_call(connection, organisation, a_call_id(2))
     assert found.end_reason == "user_hangup"
@@ -112,7 +113,7 @@ async def test_how_the_pbx_ended_a_call_replaces_what_was_only_a_guess(
         "UPDATE calls SET updated_at = now() - interval '1 hour' WHERE id = $1", unseen
     )
     assert await close_orphans(connection, older_than_s=15) == [unseen]
-    await close_lost(connection, [lost])
+    await close_lost(connection, "sovereign-1", [lost])
     assert set(await find_left_over(connection, "sovereign-1")) == {unseen, left, lost}
     at = await connection.fetchval(
         "SELECT answered_at + interval '7 s' FROM calls WHERE id = $1", left

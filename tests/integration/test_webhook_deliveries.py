@@ -162,7 +162,7 @@ async def test_a_call_whose_controller_died_tells_that_it_ended(
     assistant: str,
 ) -> None:
     await write(pool, await rings(connection), answered())
-    assert await close_lost(connection, [a_call_id()]) == [a_call_id()]
+    assert await close_lost(connection, "sovereign-1", [a_call_id()]) == [a_call_id()]
     async with delivering(pool):
         await until_settled(pool)
     assert [one.status for one in receiver.received] == ["in-progress", "ended-with-error"]
