@@ -14,8 +14,9 @@ from ipaddress import IPv6Address
 LOWEST_PORT = 1024
 """Below it are services that a SIP request could only disturb."""
 
+_USER = r"[A-Za-z0-9_.!~*+-]{1,128}"
 _SIP_URI = re.compile(
-    r"sips?:(?:(?P<user>[A-Za-z0-9_.!~*+-]{1,128})@)?"
+    rf"sips?:(?:(?P<user>{_USER})@)?"
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?:;transport=(?:udp|tcp|tls))?",
     re.IGNORECASE,
@@ -86,6 +87,9 @@ def _what_is_wrong(text: str) -> str:
             ";" in user or _PARAMETERS.fullmatch(semicolon + parameters) is None
         ),
         "names an IPv6 address without brackets": where.count(":") > 1 and "[" not in where,
+        "names a user who is not up to 128 letters, digits and _.!~*+-": (
+            user != "" and re.fullmatch(_USER, user) is None
+        ),
         "names no user before the @": text.partition(":")[2].startswith("@"),
     }
     return next((fault for fault, is_so in told.items() if is_so), "names no host that can exist")
