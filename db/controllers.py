@@ -105,16 +105,21 @@ async def find_left_over(connection: asyncpg.Connection, controller: str) -> lis
 async def close_ended_alone(
     connection: asyncpg.Connection, call: str, *, at: datetime, end_reason: str
 ) -> None:
-    """Close a call that the PBX ended while no controller lived, now that one knows how.
+    """Close a call that ended while no controller lived, now that one knows how from the PBX.
 
-    What was only a guess gives way to it.
+    What was only a guess gives way to it. A caller who hung up himself did not suffer an error.
     """
     await connection.execute(
         f"""
         WITH changed AS (
             UPDATE calls
-               SET ended_at = greatest($2, answered_at, created_at), status = 'ended-with-error',
-                   end_reason = $3, error = 'its controller was gone, so the PBX ended the call',
+               SET ended_at = greatest($2, answered_at, created_at), end_reason = $3,
+                   (status, error) = (
+                       SELECT 'ended', NULL WHERE $3 = 'user_hangup' UNION ALL
+                       SELECT 'ended-with-error',
+                              'its controller was gone, so the PBX ended the call'
+                        WHERE $3 <> 'user_hangup'
+                   ),
                    updated_at = now()
              WHERE id = $1 AND (ended_at IS NULL OR error = ANY($4))
             {CHANGED}

@@ -49,7 +49,6 @@ from sovereign_ari.telephony.legs import Legs
 from sovereign_ari.wire.media_leg import MediaLeg
 
 MEDIA_ENTERS_WITHIN_S = 2.0
-ENDED_BY_PBX = "its controller did not answer, so the PBX ended the call"
 ANSWERED_WITHIN_S = 10.0  # the dialplan's own answer takes milliseconds; its event may be lost
 
 log = logging.getLogger(__name__)
@@ -364,8 +363,6 @@ class LiveCall:
         at = self._services.wall_clock()
         if (alone := await self.line.ended_alone()) is not None:
             at = alone.at
-            outcome = Outcome(
-                CallStatus.ENDED_WITH_ERROR, alone.reason, outcome.cause, ENDED_BY_PBX
-            )
+            outcome = alone.outcome(outcome.cause)
         self._record.close(outcome, self._leg.facts(), at)
         log.info("ended: %s, %s, cause %d", outcome.status, outcome.reason, outcome.cause)

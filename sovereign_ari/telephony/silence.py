@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sovereign_ari.domain.call import Outcome
 from sovereign_ari.domain.dialplan import (
     CONSOLE_NAME,
     GLOBAL_ENDED,
@@ -30,11 +31,12 @@ from sovereign_ari.domain.dialplan import (
     VARIABLE_TALK,
 )
 from sovereign_ari.domain.ids import CallId, ChannelId
-from sovereign_ari.domain.records import EndReason
+from sovereign_ari.domain.records import CallStatus, EndReason
 from sovereign_ari.domain.silence import HANGOVER_S
 from sovereign_ari.errors import AsteriskRefused, SovereignError
 from sovereign_ari.wire.ari_http import AriHttp
 
+ENDED_BY_PBX = "its controller did not answer, so the PBX ended the call"
 TALK_LEVEL = 320
 """Mean absolute sample above which a line is loud. Measured through G.711: noise of -40 dBFS and
 less is silence, -38 dBFS is not; speech of -40 dBFS and more is heard. Comfort noise lies at -65
@@ -229,6 +231,16 @@ class EndedAlone:
     reason: EndReason
     at: datetime
     minded: bool = False
+
+    def outcome(self, cause: int) -> Outcome:
+        """Say it for the record of the call; a caller who hung up himself met no error.
+
+        Args:
+            cause: Q.850.
+        """
+        if self.reason is EndReason.USER_HANGUP:
+            return Outcome(CallStatus.ENDED, self.reason, cause)
+        return Outcome(CallStatus.ENDED_WITH_ERROR, self.reason, cause, ENDED_BY_PBX)
 
 
 async def ended_alone(ari: AriHttp, call: CallId) -> EndedAlone | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -126,6 +127,17 @@ async def test_how_the_pbx_ended_a_call_replaces_what_was_only_a_guess(
         assert found.ended_at == at
     assert (await get_call(connection, organisation, known)).end_reason == "user_hangup"
     assert await find_left_over(connection, "sovereign-1") == []
+
+
+async def test_a_caller_who_hung_up_while_nobody_minded_him_met_no_error(
+    connection: asyncpg.Connection, organisation: str
+) -> None:
+    await write_entries(connection, [opened(organisation), answered()])
+    await close_lost(connection, "sovereign-1", [a_call_id()])
+    at = datetime.now(UTC)
+    await close_ended_alone(connection, a_call_id(), at=at, end_reason="user_hangup")
+    found = await get_call(connection, organisation, a_call_id())
+    assert (found.status, found.end_reason, found.error) == ("ended", "user_hangup", None)
 
 
 async def test_how_a_controller_that_was_only_slow_ended_a_call_replaces_the_guess(
