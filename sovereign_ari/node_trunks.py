@@ -8,6 +8,7 @@ from ipaddress import ip_network
 import asyncpg
 
 from sovereign_ari.outgoing.policy import OutgoingPolicy
+from sovereign_ari.outgoing.trunk_names import TrunkNames
 from sovereign_ari.outgoing.trunks import TrunkPlaces
 from sovereign_ari.settings import Settings
 from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
@@ -34,4 +35,5 @@ def node_trunks(
     watch = TrunkWatch(ami, objects, PbxLog(settings.pbx_log))
     pbx = Pbx(settings.node, ari, TrunkPusher(objects), watch)
     allowed = [ip_network(network, strict=False) for network in settings.outgoing_allow]
-    return TrunkMinder(pool, pbx, vault.open, TrunkPlaces(OutgoingPolicy(allowed)))
+    places = TrunkPlaces(OutgoingPolicy(allowed))
+    return TrunkMinder(pool, pbx, vault.open, places, TrunkNames())

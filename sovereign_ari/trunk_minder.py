@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 import asyncpg
 
@@ -23,7 +22,8 @@ from sovereign_ari.domain.trunk_objects import Layout, Place, Trunk, lay_out, re
 from sovereign_ari.domain.trunk_sources import Network
 from sovereign_ari.domain.trunk_state import AddressState, Registration, TrunkState
 from sovereign_ari.errors import SovereignError, VaultClosed
-from sovereign_ari.outgoing.trunks import TrunkPlaces
+from sovereign_ari.outgoing.trunk_names import TrunkNames
+from sovereign_ari.outgoing.trunks import NOT_RESOLVED, TrunkPlaces
 from sovereign_ari.telephony.trunk_watch import TrunkWatch
 from sovereign_ari.telephony.trunks import TrunkPusher
 from sovereign_ari.wire.ari_http import AriHttp
@@ -33,7 +33,8 @@ VERIFY_EVERY_S = 30.0
 READ_EVERY_S = 60.0
 WRITE_EVERY_S = 5.0
 RETRY_S = 2.0
-RESOLVED_WITHIN_S = 5.0
+UNRESOLVED_AGAIN_S = 10.0
+"""How soon a name is looked up again that keeps a trunk away."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class TrunkMinder:
         pbx: To be kept in agreement.
         open_secret: Opens a sealed password; gets what it is sealed for, too.
         places: Where trunks of others than the operator may lead to.
+        names: Looks up the names in trunks.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class TrunkMinder:
         pbx: Pbx,
         open_secret: Callable[[bytes, str], bytes],
         places: TrunkPlaces,
+        names: TrunkNames,
     ) -> None:
         self._pool = pool
         self._pbx = pbx
@@ -78,7 +81,7 @@ class TrunkMinder:
         self._places = places
         self._wake = asyncio.Event()
         self._changed = True
-        self._names: dict[str, frozenset[Network]] = {}
+        self._names = names
         self._trunks: list[Trunk] = []
         self._refused: dict[str, TrunkState] = {}
         self._registrars: dict[str, int] = {}
@@ -126,7 +129,7 @@ class TrunkMinder:
             await self._agree(connection)
         except SovereignError as error:
             _log.warning("trunks: %s", error)
-            self._started_at = None
+            self._layout = None
         else:
             await self._look(connection)
         try:
@@ -141,6 +144,7 @@ class TrunkMinder:
         if started_at != self._started_at:
             self._pbx.pusher.forget()
             self._layout = None
+            self._started_at = started_at
         if self._changed or self._is_due("read", READ_EVERY_S):
             self._changed = False
             self._trunks = await self._read(connection)
@@ -152,7 +156,6 @@ class TrunkMinder:
             made = await self._pbx.pusher.sync(self._layout)
             if made:
                 _log.info("trunks: pushed %d objects of %d trunks", made, len(self._trunks))
-            self._started_at = started_at
         elif self._is_due("verify", VERIFY_EVERY_S):
             await self._pbx.pusher.verify(self._layout)
 
@@ -188,10 +191,16 @@ class TrunkMinder:
 
     async def _read(self, connection: asyncpg.Connection) -> list[Trunk]:
         stored = await trunk_states.active_trunks(connection)
-        hosts = {host for trunk in stored for host in source_hosts(trunk)}
-        hosts |= {host for trunk in stored if not trunk.is_operators for host in goals(trunk)}
-        await self._resolve(hosts)
+        hosts = {
+            (trunk.organisation_id, host)
+            for trunk in stored
+            for host in (*source_hosts(trunk), *(() if trunk.is_operators else goals(trunk)))
+        }
+        await self._names.look_up(hosts)
         faults = {trunk.id: fault for trunk in stored if (fault := self._fault_of(trunk))}
+        if any(NOT_RESOLVED in fault for fault in faults.values()):
+            soon_s = time.monotonic() + UNRESOLVED_AGAIN_S
+            self._due_s["read"] = min(self._due_s["read"], soon_s)
         self._refused = {
             trunk.id: refused_state(trunk, faults[trunk.id])
             for trunk in stored
@@ -204,7 +213,8 @@ class TrunkMinder:
         if stored.is_operators:
             return None
         for host in goals(stored):
-            found = [str(network.network_address) for network in self._names[host]]
+            networks = self._names.now((stored.organisation_id, host))
+            found = [str(network.network_address) for network in networks]
             fault = self._places.fault(host) or self._places.fault_of_name(host, found)
             if fault is not None:
                 return fault
@@ -218,30 +228,9 @@ class TrunkMinder:
                 password = self._open(stored.auth_password, place).decode()
             except VaultClosed as error:
                 _log.error("trunks: the password of %s: %s", stored.id, error)
-        names = self._names
-        networks = (names.get(host, frozenset()) for host in source_hosts(stored))
+        asked = ((stored.organisation_id, host) for host in source_hosts(stored))
+        networks = (self._names.last(one) for one in asked)
         return trunk_of_row(stored, password, frozenset[Network]().union(*networks))
-
-    async def _resolve(self, hosts: set[str]) -> None:
-        """Look names up; one that cannot be found keeps the addresses it had."""
-        loop = asyncio.get_running_loop()
-        found: dict[str, frozenset[Network]] = {}
-        for host in hosts:
-            literal = network_of(host)
-            if literal is not None:
-                found[host] = frozenset({literal})
-
-        async def resolve(host: str) -> None:
-            try:
-                async with asyncio.timeout(RESOLVED_WITHIN_S):
-                    answers = await loop.getaddrinfo(host, None)
-                found[host] = frozenset(ip_network(answer[4][0]) for answer in answers)
-            except (OSError, TimeoutError, ValueError) as error:
-                _log.warning("trunks: cannot find the host of a trunk: %s", error)
-                found[host] = self._names.get(host, frozenset())
-
-        await asyncio.gather(*(resolve(host) for host in hosts if host not in found))
-        self._names = found
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now_s = time.monotonic()
@@ -267,14 +256,6 @@ def refused_state(stored: StoredTrunk, fault: str) -> TrunkState:
     """How a trunk fares that the PBX is not told of."""
     addresses = tuple(AddressState(address) for address in stored.addresses)
     return TrunkState(Registration.NONE, addresses, fault, calls=0)
-
-
-def network_of(host: str) -> Network | None:
-    """Read an address or a network; None for a name."""
-    try:
-        return ip_network(host)
-    except ValueError:
-        return None
 
 
 def trunk_of_row(stored: StoredTrunk, password: str | None, sources: frozenset[Network]) -> Trunk:

@@ -15,7 +15,7 @@ LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="look-up")
 
 
-async def look_up(host: str, port: int) -> list[str]:
+async def look_up(host: str, port: int, *, threads: ThreadPoolExecutor = _THREADS) -> list[str]:
     """Ask the system for the addresses of a host, the preferred first.
 
     Being cancelled leaves its thread waiting for the system's own time-out.
@@ -25,7 +25,7 @@ async def look_up(host: str, port: int) -> list[str]:
     """
     ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        found = await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+        found = await asyncio.get_running_loop().run_in_executor(threads, ask)
     except UnicodeError as error:  # a label that the system cannot encode
         raise socket.gaierror(socket.EAI_NONAME, "no such name") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

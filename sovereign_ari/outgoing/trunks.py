@@ -16,6 +16,8 @@ from sovereign_ari.outgoing.urls import Target, read_address
 
 MAY_BE_ALLOWED: Final = "the operator can allow its network with SOVEREIGN_OUTGOING_ALLOW"
 
+NOT_RESOLVED: Final = "was not resolved: no name server gave its addresses in time"
+
 _NOBODYS = tuple(
     ip_network(text)
     for text in (
@@ -50,8 +52,14 @@ class TrunkPlaces:
         return f"{fault}; {MAY_BE_ALLOWED}" if fault and not _is_nobodys(bare) else None
 
     def fault_of_name(self, name: str, addresses: Iterable[str]) -> str | None:
-        """Say the same of a name that was looked up; what was found is not betrayed."""
-        if all(self._policy.admits(address) or _is_nobodys(address) for address in addresses):
+        """Say the same of a name that was looked up; what was found is not betrayed.
+
+        The PBX looks it up by itself: when we found nothing, nobody knows where it would lead to.
+        """
+        found = list(addresses)
+        if not found:
+            return f"{name} {NOT_RESOLVED}"
+        if all(self._policy.admits(address) or _is_nobodys(address) for address in found):
             return None
         return f"{name} has no public address; {MAY_BE_ALLOWED}"
 

@@ -14,8 +14,10 @@ from db.organisations import create_organisation
 from db.sip_trunks import TRUNKS
 from sovereign_ari import trunk_minder
 from sovereign_ari.errors import AsteriskRefused
+from sovereign_ari.outgoing.names import LookUp
 from sovereign_ari.outgoing.policy import OutgoingPolicy
-from sovereign_ari.outgoing.trunks import MAY_BE_ALLOWED, TrunkPlaces
+from sovereign_ari.outgoing.trunk_names import TrunkNames
+from sovereign_ari.outgoing.trunks import MAY_BE_ALLOWED, NOT_RESOLVED, TrunkPlaces
 from sovereign_ari.telephony.trunk_watch import PbxLog, TrunkWatch
 from sovereign_ari.telephony.trunks import TrunkPusher
 from sovereign_ari.trunk_minder import Pbx, TrunkMinder
@@ -48,13 +50,20 @@ class Minding:
     """One controller."""
 
     def __init__(
-        self, pool: asyncpg.Pool, node: str, pbx: PbxMemory, ami: Ami | None = None
+        self,
+        pool: asyncpg.Pool,
+        node: str,
+        pbx: PbxMemory,
+        ami: Ami | None = None,
+        names: LookUp | None = None,
     ) -> None:
         self.seen = SeenBy(pbx)
         objects = cast("AriObjects", self.seen)
         watch = TrunkWatch(ami, objects, PbxLog(None))
         parts = Pbx(node, cast("AriHttp", self.seen), TrunkPusher(objects), watch)
-        self._minder = TrunkMinder(pool, parts, lambda secret, _bound_to: secret, PLACES)
+        self._minder = TrunkMinder(
+            pool, parts, lambda secret, _bound_to: secret, PLACES, TrunkNames(names)
+        )
         self._task = asyncio.create_task(self._minder.run())
 
     async def die(self) -> None:
@@ -161,13 +170,12 @@ async def test_trunks_work_and_are_read_once_when_nobody_tells_how_they_fare(
     ],
 )
 async def test_a_tenants_trunk_to_the_operators_network_is_not_pushed_and_says_why(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, address: str, fault: str | None
+    pool: asyncpg.Pool, address: str, fault: str | None
 ) -> None:
-    async def look_up(host: str, _port: None) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    async def look_up(host: str, _port: int) -> list[str]:
         assert host == "pbx.example"
-        return [(2, 1, 6, "", ("203.0.113.9", 0)), (2, 1, 6, "", ("10.6.0.1", 0))]
+        return ["203.0.113.9", "10.6.0.1"]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
     async with pool.acquire() as connection:
         tenant = await create_organisation(connection, "Tenant")
         owner = await connection.fetchval(
@@ -178,7 +186,7 @@ async def test_a_tenants_trunk_to_the_operators_network_is_not_pushed_and_says_w
         theirs = await TRUNKS.create(connection, tenant, values)
         ours = await TRUNKS.create(connection, owner, values)
     pbx = PbxMemory()
-    minding = Minding(pool, "here", pbx)
+    minding = Minding(pool, "here", pbx, names=look_up)
 
     async def seen() -> bool:
         rows = await pool.fetch("SELECT error FROM trunk_states WHERE seen_at IS NOT NULL")
@@ -193,5 +201,58 @@ async def test_a_tenants_trunk_to_the_operators_network_is_not_pushed_and_says_w
         pushed = {name[:42] for kind, name in pbx.things if kind == "endpoint"}
         assert f"trunk-{ours.id}" in pushed
         assert (f"trunk-{theirs.id}" in pushed) is (fault is None)
+    finally:
+        await minding.die()
+
+
+async def test_a_tenants_trunk_whose_name_stops_resolving_goes_and_comes_back_and_ours_stays(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trunk_minder, "READ_EVERY_S", 0.05)
+    monkeypatch.setattr(trunk_minder, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(trunk_minder, "UNRESOLVED_AGAIN_S", 0.05)
+    found = ["203.0.113.9"]
+
+    async def look_up(_host: str, _port: int) -> list[str]:
+        if not found:
+            raise OSError("no answer")
+        return list(found)
+
+    async with pool.acquire() as connection:
+        tenant = await create_organisation(connection, "Tenant")
+        owner = await connection.fetchval(
+            "INSERT INTO organisations (name, is_operator) VALUES ('Operator', true)"
+            " RETURNING id::text"
+        )
+        values = {"name": "Carrier", "addresses": ["pbx.example"], "transport": "udp"}
+        theirs = await TRUNKS.create(connection, tenant, values)
+        ours = await TRUNKS.create(connection, owner, values)
+    pbx = PbxMemory()
+    minding = Minding(pool, "here", pbx, names=look_up)
+    their_endpoint, our_endpoint = (("endpoint", f"trunk-{one.id}-1") for one in (theirs, ours))
+
+    async def there() -> bool:
+        return {their_endpoint, our_endpoint} <= pbx.things.keys()
+
+    async def gone() -> bool:
+        query = "SELECT error FROM trunk_states WHERE trunk_id = $1"
+        error = await pool.fetchval(query, theirs.id)
+        return their_endpoint not in pbx.things and error == f"pbx.example {NOT_RESOLVED}"
+
+    try:
+        await until("both are pushed", there)
+        found.clear()
+        await until("theirs is taken away, and it is said why", gone)
+        assert our_endpoint in pbx.things
+        networks = [
+            value
+            for (kind, name), fields in pbx.things.items()
+            if kind == "identify" and name.startswith(f"trunk-{ours.id}")
+            for key, value in fields
+            if key == "match"
+        ]
+        assert networks == ["203.0.113.9/32"], "ours keeps the addresses it had"
+        found.append("203.0.113.9")
+        await until("theirs is pushed again", there)
     finally:
         await minding.die()
