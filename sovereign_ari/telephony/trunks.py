@@ -27,6 +27,10 @@ Key = tuple[Kind, str]
 _MERGED: frozenset[Kind] = frozenset({"auth", "endpoint"})
 """Changed by a PUT alone, so that they are never away; in others lists of values would grow."""
 
+_TOLD_LAST: frozenset[Kind] = frozenset({"auth", "identify"})
+"""Their digests are told at the end: of an auth when its registration has followed, of an identify
+when the one before is gone, which is found by its digest."""
+
 _LISTS = ("permit", "deny")
 _UNFIT = (400, 500)
 
@@ -51,6 +55,8 @@ class TrunkPusher:
         self._held: dict[Key, PbxObject | None] = {}  # None: it is there, and we know not what
         self._as_read: dict[Key, list[tuple[str, str]] | None] = {}
         self._refused: dict[Key, PbxObject] = {}
+        self._untold: dict[Key, PbxObject] = {}  # by kind and slot: the PBX has no digest yet
+        self._told: str | None = None  # the fingerprint it has, as far as we know
         self._begun = False
 
     def forget(self) -> None:
@@ -58,6 +64,8 @@ class TrunkPusher:
         self._held.clear()
         self._as_read.clear()
         self._refused.clear()
+        self._untold.clear()
+        self._told = None
         self._begun = False
 
     @property
@@ -72,20 +80,26 @@ class TrunkPusher:
             How many objects were made.
 
         Raises:
-            SovereignError: If the PBX does not answer; the next time goes on from there.
+            SovereignError: If the PBX does not answer; the next time goes on from there, and what
+                the PBX has confirmed is left alone.
         """
         wanted = {thing.key for thing in layout.objects}
         if not self._begun:
             await self._begin(layout)
             self._begun = True
-        made = await self._make(_changed(layout, self._held, self._refused))
+        things = _changed(layout, self._held, self._refused)
+        for thing in things:
+            if self._held.get(thing.key) == thing:  # still to be made anew should we break off
+                self._held[thing.key] = None
+        made = await self._make(things)
         gone = [key for key in self._held if key not in wanted]
         for kind, name in sorted(gone, key=lambda key: ORDER.index(key[0]), reverse=True):
             await self._delete((kind, name))
-        if made or gone:
-            for thing in made:  # not before: whoever comes after us finds the old ones by them
-                await self._objects.set_global_variable(_variable(*_place(thing)), thing.digest)
-            await self._objects.set_global_variable(FINGERPRINT, fingerprint(layout))
+        for place in list(self._untold):
+            await self._tell(place)
+        if self._told != (mark := fingerprint(layout)):
+            await self._objects.set_global_variable(FINGERPRINT, mark)
+            self._told = mark
         return len(made)
 
     async def verify(self, layout: Layout) -> list[str]:
@@ -100,7 +114,7 @@ class TrunkPusher:
         for thing in layout.objects:
             if self._held.get(thing.key) == thing:
                 found = await self._objects.read(thing.kind, thing.id)
-                if found != self._as_read.get(thing.key):
+                if found is None or found != self._as_read.setdefault(thing.key, found):
                     repaired.append(f"{thing.kind} {thing.id}")
                     self._held[thing.key] = None
         if repaired:
@@ -119,12 +133,26 @@ class TrunkPusher:
                     raise
                 _log.error("trunks: the PBX refuses %s %s", thing.kind, thing.id)
                 self._refused[thing.key] = thing
+                self._held.pop(thing.key, None)
                 continue
-            self._held[thing.key] = thing
-            self._refused.pop(thing.key, None)
-            self._as_read[thing.key] = await self._objects.read(thing.kind, thing.id)
+            await self._confirm(thing)
             made.append(thing)
         return made
+
+    async def _confirm(self, thing: PbxObject) -> None:
+        """Keep that the PBX has taken an object, whatever comes next."""
+        self._held[thing.key] = thing
+        self._refused.pop(thing.key, None)
+        self._as_read.pop(thing.key, None)
+        self._untold[_place(thing)] = thing
+        if thing.kind not in _TOLD_LAST:
+            await self._tell(_place(thing))
+        self._as_read[thing.key] = await self._objects.read(thing.kind, thing.id)
+
+    async def _tell(self, place: Key) -> None:
+        """Leave the digest of an object for whoever comes after us."""
+        await self._objects.set_global_variable(_variable(*place), self._untold[place].digest)
+        del self._untold[place]
 
     async def _put(self, thing: PbxObject) -> None:
         """Change an object in its place if the PBX can do that, else make it anew."""
@@ -136,9 +164,11 @@ class TrunkPusher:
                 _log.warning("trunks: %s %s is made anew: %s", thing.kind, thing.id, refused)
         if thing.key in self._held:
             await self._delete(thing.key)
+        self._held[thing.key] = None  # without an answer it may be there, and a list would grow
         await self._objects.put(thing.kind, thing.id, thing.fields)
 
     async def _delete(self, key: Key) -> None:
+        self._held[key] = None  # without an answer it may be gone
         await self._objects.delete(*key)
         self._held.pop(key, None)
         self._as_read.pop(key, None)
@@ -149,13 +179,14 @@ class TrunkPusher:
         if not there:
             return
         same = await self._objects.global_variable(FINGERPRINT) == fingerprint(layout)
-        if not same:
+        if same:
+            self._told = fingerprint(layout)
+        else:
             await self._find_old(layout, there)
         for thing in layout.objects:
             found = await self._objects.read(thing.kind, thing.id)
             if found is not None:
-                right = same or await self._digest_of(*_place(thing)) == thing.digest
-                self._held[thing.key] = thing if right else None
+                self._held[thing.key] = thing if same or await self._is_right(thing) else None
                 self._as_read[thing.key] = found
 
     async def _find_old(self, layout: Layout, there: Iterable[str]) -> None:
@@ -167,6 +198,13 @@ class TrunkPusher:
                     key = kind, id_of(kind, slot, await self._digest_of(kind, slot))
                     if key not in wanted and await self._objects.read(*key) is not None:
                         self._held[key] = None
+
+    async def _is_right(self, thing: PbxObject) -> bool:
+        """Whether what is there was pushed as it should be; an identify says so by its name."""
+        if thing.kind == "identify":
+            self._untold[_place(thing)] = thing
+            return True
+        return await self._digest_of(*_place(thing)) == thing.digest
 
     async def _digest_of(self, kind: Kind, slot: str) -> str:
         """Whatever was pushed there last: making the same anew would take it away briefly."""
