@@ -18,7 +18,8 @@ class Outgoing:
         channel: Its id.
         endpoint: Whom it is for, e.g. `PJSIP/+31201234567@trunk-...-1`.
         argument: Its first Stasis argument.
-        audio: The codec that it offers first; all of ours that the endpoint allows follow.
+        audio: The codec that it offers first; all of ours that the endpoint allows follow. A
+            channel of our own dialplan, which stands between two others, has this one alone.
         variables: Channel variables and dialplan functions, set before it is dialled.
     """
 
@@ -35,13 +36,16 @@ class CallingRequests(AriRequests):
     async def create_channel(self, outgoing: Outgoing) -> None:
         """Make a channel in our application. Nothing leaves the PBX yet."""
         first = () if outgoing.audio is None else (outgoing.audio.encoding.value,)
+        # A Local channel takes the best-sounding of several, and what comes through it would be
+        # transcoded: Asterisk drops that silently once a new sender counts lower than the last.
+        others = () if first and outgoing.endpoint.startswith("Local/") else BY_CODEC
         query = {
             "channelId": outgoing.channel,
             "endpoint": outgoing.endpoint,
             "app": self._app,
             "appArgs": outgoing.argument,
             # Without any, Asterisk asks the endpoint for linear audio, and offers just that.
-            "formats": ",".join(dict.fromkeys((*first, *BY_CODEC))),
+            "formats": ",".join(dict.fromkeys((*first, *others))),
         }
         await self._ask("POST", "channels/create", query, {"variables": dict(outgoing.variables)})
 

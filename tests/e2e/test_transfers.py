@@ -241,10 +241,16 @@ async def test_a_caller_talks_on_while_a_human_is_called_and_asked(reception: Re
             await hear_each_other(call, other, "now")
 
 
-async def test_a_caller_is_put_through_to_another_number_of_ours(reception: Reception) -> None:
-    other = await reception.number(first_message="Second desk")
-    desk = {"type": "number", "number": other, "description": "The other one"}
-    number = await reception.number(llm_config=model(desk))
+async def test_a_caller_is_put_through_from_one_number_of_ours_to_the_next(
+    reception: Reception,
+) -> None:
+    """In his own codec: what is transcoded on the way dies with the second transfer."""
+    third = await reception.number(first_message="Third desk")
+    desk = {"type": "number", "description": "The next one"}
+    other = await reception.number(
+        first_message="Second desk", llm_config=model({**desk, "number": third})
+    )
+    number = await reception.number(llm_config=model({**desk, "number": other}))
     reception.vendor.reply = transferring
     async with reception.phone.call(number) as call:
         await greeted(call)
@@ -255,7 +261,11 @@ async def test_a_caller_is_put_through_to_another_number_of_ours(reception: Rece
         (theirs,) = {line.partition("!")[0] for line in listed.splitlines() if ";2!" in line}
         shown = await reception.platform.asterisk_cli(f"core show channel {theirs}")
         assert "SOVEREIGN_HOPS=1" in shown
+        assert "NativeFormats: (ulaw)" in shown
+        spoken_s = await say_tones(call, "put me through")
+        await hear_tones(call, "Third desk", spoken_s)
         spoken_s = await say_tones(call, "ok")
         await hear_tones(call, "You said: ok", spoken_s)
-    record = await reception.record(other)
+    assert (await reception.record(other))["status"] == "transferred"
+    record = await reception.record(third)
     assert (record["status"], record["caller_phone"]) == ("ended", "tester")
