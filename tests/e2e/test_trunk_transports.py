@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.e2e.test_trunks import state_of, until
 from tests.support.carrier import (
+    LISTENS_S,
     RATE_HZ,
     SAYS,
     TALKS,
@@ -20,7 +21,7 @@ from tests.support.platform import Json
 from tests.support.reception import Reception, said
 from tests.support.tone_code import decode, literal
 
-HEARD_WITHIN_S = 15.0
+HEARD_WITHIN_S = 4.0 * LISTENS_S
 
 
 async def a_trunk(reception: Reception, carrier: Carrier, **more: Any) -> str:

@@ -36,9 +36,13 @@ ANSWERS = "+31201000200"
 """Answers and says nothing."""
 
 TALKS = ("+31201000301", "+31201000302", "+31201000303")
-"""Answer, listen, say `SAYS`, and keep what they heard in the meantime and shortly after."""
+"""Answer, hear one out, say `SAYS`, hear one out again, and keep what they heard."""
 
 SAYS = "Hi there"
+LISTENS_S = 15
+"""How long they wait for a beginning, and for an end, before they go on all the same."""
+
+_SOUND_MS, _PAUSE_MS = 60, 800
 
 _PJSIP = """
 [global]
@@ -118,9 +122,11 @@ exten => _{TALKS[0][:-1]}X,1,Set(GLOBAL(VIA_${{EXTEN}})=${{PJSIP_HEADER(read,Via
  same => n,MixMonitor(,r(@FOLDER@/${{EXTEN}}.wav))
  same => n,Answer()
  same => n,Set(GLOBAL(SECURE_${{EXTEN}})=${{CHANNEL(rtp,secure)}})
- same => n,Wait(1.2)
+ same => n,WaitForNoise({_SOUND_MS},1,{LISTENS_S})
+ same => n,WaitForSilence({_PAUSE_MS},1,{LISTENS_S})
  same => n,Playback(@FOLDER@/says)
- same => n,Wait(1.8)
+ same => n,WaitForNoise({_SOUND_MS},1,{LISTENS_S})
+ same => n,WaitForSilence({_PAUSE_MS},1,{LISTENS_S})
  same => n,StopMixMonitor()
  same => n,Wait(600)
 [calling]
@@ -180,6 +186,7 @@ class Carrier:
         self._child = Child(self._pbx.command())
         await self._child.start()
         await self._pbx.wait_until_ready(START_TIMEOUT_S)
+        await self.console("module load app_waitforsilence.so")
 
     async def stop(self) -> None:
         """End it; calls and registrations are gone."""
