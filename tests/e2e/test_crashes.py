@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sovereign_ari.conversation.own_words import ENGLISH
@@ -19,6 +20,7 @@ RESTARTS_WITHIN_S = 60.0
 HELD_WITHIN_S = 8.0
 RINGS, COLLEAGUE = "+31600000480", "+31600000180"
 ADOPTED_WITHIN_S = 40.0  # of the kill, on a loaded machine; Python's own start is most of it
+WRITTEN_WITHIN_S = 8.0
 SORRY = ENGLISH.where_were_we
 
 
@@ -40,6 +42,28 @@ async def note_of(reception: Reception, record: Json, kind: str) -> Json:
     return dict(found)
 
 
+async def journalled(reception: Reception, record: Json, written: Callable[[Json], bool]) -> None:
+    """Wait until the journal has written what another controller will need."""
+    async with asyncio.timeout(WRITTEN_WITHIN_S):
+        while not written(await reception.timeline(record)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+def was_heard(words: str) -> Callable[[Json], bool]:
+    return lambda timeline: any(
+        turn["heard"] == words and turn["reply_ended_ms"] is not None for turn in timeline["turns"]
+    )
+
+
+def was_told(words: str) -> Callable[[Json], bool]:
+    return lambda timeline: any(turn["user"] == words for turn in timeline["turns"])
+
+
+def rings(timeline: Json) -> bool:
+    steps = [event["detail"] for event in timeline["events"] if event["kind"] == "transfer"]
+    return any(step["step"] == "ringing" for step in steps)
+
+
 def remembering(messages: list[dict[str, Any]], _tools: object) -> Any:
     """Tell what the caller said first, as far as the model is told of it."""
     told = [message["content"] for message in messages if message["role"] == "user"]
@@ -56,7 +80,7 @@ async def test_a_call_survives_the_death_of_its_controller(reception: Reception)
         spoken_s = await say_tones(call, "Bob")
         await hear_tones(call, "Fine Bob", spoken_s)
         live = await reception.record(number, lambda found: found["status"] == "in-progress")
-        await asyncio.sleep(0.5)
+        await journalled(reception, live, was_heard("Fine Bob"))
         kill(platform, "controller")
         killed_s = time.monotonic()
         await call.heard.wait_for_audio(killed_s + 0.2, HELD_WITHIN_S)
@@ -95,6 +119,8 @@ async def waits_for_an_answer(reception: Reception, number: str, killed: Killed)
         await hear_tones(call, "Hello", call.answered_at_s)
         await say_tones(call, "Bob")
         await reception.vendor.until(lambda: bool(reception.vendor.chat.bodies))
+        live = await reception.record(number, lambda found: found["status"] == "in-progress")
+        await journalled(reception, live, was_told("Bob"))
         killed.ready.release()
         await killed.event.wait()
         await hear_tones(call, ENGLISH.back, killed.at_s, timeout_s=ADOPTED_WITHIN_S)
@@ -107,7 +133,8 @@ async def hangs_up_while_nobody_lives(reception: Reception, number: str, killed:
     async with reception.phone.call(number) as call:
         await call.answered()
         await hear_tones(call, "Hello", call.answered_at_s)
-        await reception.record(number, lambda found: found["status"] == "in-progress")
+        live = await reception.record(number, lambda found: found["status"] == "in-progress")
+        await journalled(reception, live, was_heard("Hello"))
         killed.ready.release()
         await killed.event.wait()
         lasted_s = time.monotonic() - call.answered_at_s
@@ -137,7 +164,8 @@ async def answered_a_call_of_ours(it: Desk, killed: Killed) -> None:
     call_id = await it.call(first_message="Good day")
     call = await it.rung(THEM)
     await hear_tones(call, "Good day", call.called_at_s)  # type: ignore[arg-type]
-    await it.status(call_id, "in-progress")
+    live = await it.status(call_id, "in-progress")
+    await journalled(it.reception, live, was_heard("Good day"))
     killed.ready.release()
     await killed.event.wait()
     await hear_tones(call, SORRY, killed.at_s, timeout_s=ADOPTED_WITHIN_S)  # type: ignore[arg-type]
@@ -175,7 +203,7 @@ async def is_being_put_through(it: Desk, killed: Killed) -> None:
         asked = await reception.api.request("POST", f"/calls/{live['id']}/control", wanted)
         assert asked.status == 200
         colleague = await it.rung(COLLEAGUE)
-        await asyncio.sleep(0.3)  # the journal writes that it rings
+        await journalled(reception, live, rings)
         killed.ready.release()
         await killed.event.wait()
         assert await colleague.ended(HELD_WITHIN_S) == "far end"
@@ -196,7 +224,6 @@ async def test_callers_at_every_step_outlive_their_controller(reception: Recepti
             callers.create_task(of_ours(it, killed))
         for _ in range(5):
             await killed.ready.acquire()
-        await asyncio.sleep(0.3)  # the journal writes what was said
         os.kill(controller, signal.SIGSTOP)  # who calls now is in its hands, and only rings
         killed.frozen.set()
         await killed.ready.acquire()
