@@ -191,6 +191,7 @@ class Controller:
         channel, old = ChannelId(started.channel.id), started.replace_channel
         if old is not None and (replaced := self._by_channel.get(old.id)):
             self._start(begin_anew(self._services.ari, channel, replaced.dialled), "begin anew")
+            self._on_gone(old.id, NORMAL_CLEARING)  # by its own wish, which no later event says
             return
         role, *rest = started.args or ("",)
         self._on_entered(channel, role, rest)
