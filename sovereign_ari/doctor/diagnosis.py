@@ -215,10 +215,13 @@ def _reaction(trial: Trial, record: Record | None) -> list[Finding]:
         return [Finding("voice to voice", Grade.FAIL, "not measured: we could not speak", "")]
     turn = _turn_of_ours(record)
     findings = [_understood(turn)] if turn is not None else []
-    if trial.reaction_s is not None:
+    asked_again = trial.reaction_s is not None and turn is None and record is not None
+    if trial.reaction_s is not None and not asked_again:
         findings.append(_voice_to_voice(trial.reaction_s, turn, record))
         return findings
     detail = f"no reaction to speech within {REACTION_WITHIN_S:g} s"
+    if asked_again:
+        detail = "the agent spoke, but about nothing that we said"
     if record is None:
         remedy = _LOGS
     elif turn is None and record.media.get("received", 0) == 0:

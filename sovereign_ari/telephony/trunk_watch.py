@@ -136,7 +136,7 @@ class TrunkWatch:
         by_account = {trunk.username: trunk.id for trunk in trunks if trunk.inbound_auth}
         calls: Counter[str] = Counter()
         shared: list[str] = []
-        for endpoint, channels in (await self._objects.endpoints()).items():
+        for endpoint, channels in (await self._objects.channels()).items():
             if found := trunk_of(endpoint):
                 calls[found[0]] += len(channels)
             elif endpoint in by_account:

@@ -64,6 +64,18 @@ class AriObjects:
         except (TypeError, KeyError):
             raise AsteriskUnknown("endpoints/PJSIP: not a list of endpoints") from None
 
+    async def channels(self) -> dict[str, list[str]]:
+        """Name the endpoints of all PJSIP channels, with the ids of theirs.
+
+        What an endpoint itself lists is lost when it is pushed again.
+        """
+        found: dict[str, list[str]] = {}
+        for channel in await self._ari.channels():
+            driver, _, name = channel.name.partition("/")
+            if driver == "PJSIP":
+                found.setdefault(name.rpartition("-")[0], []).append(channel.id)
+        return found
+
     async def channel_variable(self, channel: str, name: str) -> str:
         """Read a variable of a channel; empty when there is none, or no channel any more."""
         return await self._ari.channel_variable(channel, name)

@@ -44,6 +44,10 @@ class PbxMemory:
         self.done.append(f"delete {kind}")
         self.things.pop((kind, name), None)
 
+    async def channels(self) -> dict[str, list[str]]:
+        """See `AriObjects`: nobody calls."""
+        return {}
+
     async def endpoints(self) -> dict[str, list[str]]:
         return {name: [] for kind, name in self.things if kind == "endpoint"}
 

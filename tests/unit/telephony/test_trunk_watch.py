@@ -23,7 +23,7 @@ class Channels:
         self.told = told
         self.asked: list[str] = []
 
-    async def endpoints(self) -> dict[str, list[str]]:
+    async def channels(self) -> dict[str, list[str]]:
         return self._endpoints
 
     async def channel_variable(self, channel: str, name: str) -> str:
