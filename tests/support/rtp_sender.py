@@ -71,12 +71,14 @@ class _Grid:
     def _tick(self) -> None:
         self._timer = None
         now = time.monotonic()
-        while self._due and self._due[0][0] <= now:
-            due_s, sender = self._due.popleft()
-            if not sender.closed:
-                sender.send_frame(now - due_s)
-                self._due.append((due_s + FRAME_S, sender))
-        self._wait(now)
+        try:
+            while self._due and self._due[0][0] <= now:
+                due_s, sender = self._due.popleft()
+                if not sender.closed:
+                    sender.send_frame(now - due_s)
+                    self._due.append((due_s + FRAME_S, sender))
+        finally:  # a fault of one telephone is not one of the others
+            self._wait(now)
 
 
 _GRIDS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Grid] = WeakKeyDictionary()
