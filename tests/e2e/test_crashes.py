@@ -174,10 +174,11 @@ async def answered_a_call_of_ours(it: Desk, killed: Killed) -> None:
     await call.hang_up()
     record = await it.status(call_id, "ended")
     assert (record["end_reason"], record["error"]) == ("user_hangup", None)
-    (greeted, apologised, asked, *_) = said(record)
-    assert (greeted, asked) == (("assistant", "Good day"), ("user", "Again"))
-    assert apologised[0] == "assistant"
-    assert SORRY.startswith(apologised[1])  # whose last word he may have begun to speak over
+    assert said(record)[:3] == [
+        ("assistant", "Good day"),
+        ("assistant", SORRY),
+        ("user", "Again"),
+    ]
 
 
 async def is_being_called(it: Desk, killed: Killed) -> None:
