@@ -260,9 +260,9 @@ class Dialler:
     def _why(self, attempt: _Attempt) -> Failure:
         if (gone := attempt.leg.gone) is not None:
             return failure(gone.tech_cause, gone.cause or None, rang=attempt.rang)
-        return (
-            failure(None, NO_ANSWER, rang=True) if attempt.rang else failure(408, None, rang=False)
-        )
+        if attempt.rang:
+            return failure(None, NO_ANSWER, rang=True)
+        return failure(408, None, rang=False)
 
     async def _news(self, leg: Leg) -> LegGone | None:
         """Why a channel went that a request for was refused, if it is told."""

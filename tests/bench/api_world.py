@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-import aiohttp
 import asyncpg
 import numpy as np
 
@@ -27,6 +26,7 @@ from sovereign_ari.bundle.datadir import DataDir
 from sovereign_ari.bundle.ports import free_port
 from sovereign_ari.bundle.postgres import prepare_cluster, wait_until_ready
 from tests.bench.machine import usage
+from tests.support.platform import until_ready
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
@@ -219,22 +219,11 @@ async def running_world(
             "SOVEREIGN_LOG_LEVEL": "warning",
         }
         async with product("api", environment) as api, product("worker", environment):
-            await _wait_until_ready(url)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await until_ready(url)
             world = World(database_url, url, filled, api, postgres_pid)
             await _wait_until_settled(world)
             yield world
-
-
-async def _wait_until_ready(url: str) -> None:
-    async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(f"{url}/readyz") as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 async def _wait_until_settled(world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,10 +40,11 @@ def password(reception: Reception) -> str:
     return Path(reception.platform.ready["softphone_password_file"]).read_text().strip()
 
 
-async def test_a_phone_sends_whom_it_was_joined_with_to_another_number_of_ours_only(
+@asynccontextmanager
+async def phone_and_desk(
     reception: Reception, password: str
-) -> None:
-    other = await reception.number(first_message="Second desk")
+) -> AsyncIterator[tuple[SipCaller, Human, str]]:
+    """A phone with an account, a human, and a number whose assistant puts through to him."""
     async with (
         await Human.open("127.0.0.1") as human,
         SipCaller(reception.platform.sip, user="softphone", password=password) as phone,
@@ -50,6 +53,14 @@ async def test_a_phone_sends_whom_it_was_joined_with_to_another_number_of_ours_o
             llm_config=model({"type": "sip", "number": human.uri, "description": "Desk"})
         )
         reception.vendor.reply = transferring
+        yield phone, human, number
+
+
+async def test_a_phone_sends_whom_it_was_joined_with_to_another_number_of_ours_only(
+    reception: Reception, password: str
+) -> None:
+    other = await reception.number(first_message="Second desk")
+    async with phone_and_desk(reception, password) as (phone, human, number):
         async with phone.call(number) as call:
             await call.answered()
             await hear_tones(call, "Hello", call.answered_at_s)
@@ -77,14 +88,7 @@ async def test_a_phone_joins_a_human_with_the_assistant_on_its_other_line(
 ) -> None:
     other = await reception.number(first_message="Second desk")
     host = reception.platform.sip[0]
-    async with (
-        await Human.open("127.0.0.1") as human,
-        SipCaller(reception.platform.sip, user="softphone", password=password) as phone,
-    ):
-        number = await reception.number(
-            llm_config=model({"type": "sip", "number": human.uri, "description": "Desk"})
-        )
-        reception.vendor.reply = transferring
+    async with phone_and_desk(reception, password) as (phone, human, number):
         async with phone.call(number) as call, phone.call(other) as second:
             await hear_tones(call, "Hello", await call.answered())
             await hear_tones(second, "Second desk", await second.answered())

@@ -7,13 +7,12 @@ import os
 import signal
 import time
 
-import aiohttp
 import asyncpg
 
 from sovereign_ari.conversation.own_words import ENGLISH
 from tests.support.fake_openai import FakeOpenAI
 from tests.support.fake_openai_chat import repeat_back
-from tests.support.platform import Platform, running_platform
+from tests.support.platform import Platform, running_platform, until_ready
 from tests.support.reception import hear_tones, open_reception, said, say_tones
 
 ADOPTED_WITHIN_S = 20.0  # on a loaded machine
@@ -33,18 +32,11 @@ async def owner_of(platform: Platform, call_id: str) -> str:
 
 async def all_are_ready(platform: Platform, name: str, killed: int) -> None:
     """Wait until a killed process has a successor, and every controller its events."""
-    async with asyncio.timeout(RESTARTS_WITHIN_S), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(RESTARTS_WITHIN_S):
         while platform.pids.get(name) in (killed, None):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         for url in platform.ready["controller_urls"]:
-            while True:
-                try:
-                    async with session.get(f"{url}/readyz") as answer:
-                        if answer.status == 200:
-                            break
-                except aiohttp.ClientError:
-                    pass
-                await asyncio.sleep(0.1)
+            await until_ready(url)
 
 
 async def test_the_other_controller_of_the_node_goes_on_with_a_call(vendor: FakeOpenAI) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_network
 from typing import cast
 
@@ -90,14 +90,35 @@ async def until(what: str, true: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.02)
 
 
+async def a_trunk(connection: asyncpg.Connection, owner: str, addresses: Sequence[str]) -> str:
+    values = {"name": "Carrier", "addresses": list(addresses), "transport": "udp"}
+    return str((await TRUNKS.create(connection, owner, values)).id)
+
+
+async def a_tenants_trunk(
+    pool: asyncpg.Pool, addresses: Sequence[str] = ("203.0.113.1",)
+) -> tuple[str, str]:
+    """Make a tenant with a trunk; gives both ids."""
+    async with pool.acquire() as connection:
+        owner = await create_organisation(connection, "Tenant")
+        return owner, await a_trunk(connection, owner, addresses)
+
+
+async def the_operators_trunk(pool: asyncpg.Pool, addresses: Sequence[str]) -> str:
+    """Make the operator's organisation with a trunk; gives the trunk's id."""
+    async with pool.acquire() as connection:
+        owner = await connection.fetchval(
+            "INSERT INTO organisations (name, is_operator) VALUES ('Operator', true)"
+            " RETURNING id::text"
+        )
+        return await a_trunk(connection, owner, addresses)
+
+
 async def test_one_controller_of_a_node_minds_its_trunks_until_another_one_has_to(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trunk_minder, "RETRY_S", 0.05)
-    async with pool.acquire() as connection:
-        owner = await create_organisation(connection, "Tenant")
-        values = {"name": "Carrier", "addresses": ["203.0.113.1"], "transport": "udp"}
-        trunk = await TRUNKS.create(connection, owner, values)
+    owner, trunk = await a_tenants_trunk(pool)
     pbx, elsewhere = PbxMemory(), PbxMemory()
     two = [Minding(pool, "here", pbx) for _ in range(2)]
     other = Minding(pool, "there", elsewhere)
@@ -115,7 +136,7 @@ async def test_one_controller_of_a_node_minds_its_trunks_until_another_one_has_t
 
     async def move(to: str) -> None:
         async with pool.acquire() as connection:
-            await TRUNKS.update(connection, owner, trunk.id, {"addresses": [to]})
+            await TRUNKS.update(connection, owner, trunk, {"addresses": [to]})
         await until(f"the trunk is at {to}", lambda: is_moved(f"{to}/32"))
 
     try:
@@ -140,10 +161,7 @@ async def test_trunks_work_and_are_read_once_when_nobody_tells_how_they_fare(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trunk_minder, "LOOK_EVERY_S", 0.02)
-    async with pool.acquire() as connection:
-        owner = await create_organisation(connection, "Tenant")
-        values = {"name": "Carrier", "addresses": ["203.0.113.1"], "transport": "udp"}
-        await TRUNKS.create(connection, owner, values)
+    await a_tenants_trunk(pool)
     manager = NotLetIn()
     minding = Minding(pool, "here", PbxMemory(), cast("Ami", manager))
 
@@ -176,15 +194,8 @@ async def test_a_tenants_trunk_to_the_operators_network_is_not_pushed_and_says_w
         assert host == "pbx.example"
         return ["203.0.113.9", "10.6.0.1"]
 
-    async with pool.acquire() as connection:
-        tenant = await create_organisation(connection, "Tenant")
-        owner = await connection.fetchval(
-            "INSERT INTO organisations (name, is_operator) VALUES ('Operator', true)"
-            " RETURNING id::text"
-        )
-        values = {"name": "Ours", "addresses": [address, "203.0.113.1"], "transport": "udp"}
-        theirs = await TRUNKS.create(connection, tenant, values)
-        ours = await TRUNKS.create(connection, owner, values)
+    _, theirs = await a_tenants_trunk(pool, [address, "203.0.113.1"])
+    ours = await the_operators_trunk(pool, [address, "203.0.113.1"])
     pbx = PbxMemory()
     minding = Minding(pool, "here", pbx, names=look_up)
 
@@ -194,13 +205,11 @@ async def test_a_tenants_trunk_to_the_operators_network_is_not_pushed_and_says_w
 
     try:
         await until("it is said how both fare", seen)
-        error = await pool.fetchval(
-            "SELECT error FROM trunk_states WHERE trunk_id = $1", theirs.id
-        )
+        error = await pool.fetchval("SELECT error FROM trunk_states WHERE trunk_id = $1", theirs)
         assert error == (fault and fault + MAY_BE_ALLOWED)
         pushed = {name[:42] for kind, name in pbx.things if kind == "endpoint"}
-        assert f"trunk-{ours.id}" in pushed
-        assert (f"trunk-{theirs.id}" in pushed) is (fault is None)
+        assert f"trunk-{ours}" in pushed
+        assert (f"trunk-{theirs}" in pushed) is (fault is None)
     finally:
         await minding.die()
 
@@ -218,25 +227,18 @@ async def test_a_tenants_trunk_whose_name_stops_resolving_goes_and_comes_back_an
             raise OSError("no answer")
         return list(found)
 
-    async with pool.acquire() as connection:
-        tenant = await create_organisation(connection, "Tenant")
-        owner = await connection.fetchval(
-            "INSERT INTO organisations (name, is_operator) VALUES ('Operator', true)"
-            " RETURNING id::text"
-        )
-        values = {"name": "Carrier", "addresses": ["pbx.example"], "transport": "udp"}
-        theirs = await TRUNKS.create(connection, tenant, values)
-        ours = await TRUNKS.create(connection, owner, values)
+    _, theirs = await a_tenants_trunk(pool, ["pbx.example"])
+    ours = await the_operators_trunk(pool, ["pbx.example"])
     pbx = PbxMemory()
     minding = Minding(pool, "here", pbx, names=look_up)
-    their_endpoint, our_endpoint = (("endpoint", f"trunk-{one.id}-1") for one in (theirs, ours))
+    their_endpoint, our_endpoint = (("endpoint", f"trunk-{one}-1") for one in (theirs, ours))
 
     async def there() -> bool:
         return {their_endpoint, our_endpoint} <= pbx.things.keys()
 
     async def gone() -> bool:
         query = "SELECT error FROM trunk_states WHERE trunk_id = $1"
-        error = await pool.fetchval(query, theirs.id)
+        error = await pool.fetchval(query, theirs)
         return their_endpoint not in pbx.things and error == f"pbx.example {NOT_RESOLVED}"
 
     try:
@@ -247,7 +249,7 @@ async def test_a_tenants_trunk_whose_name_stops_resolving_goes_and_comes_back_an
         networks = [
             value
             for (kind, name), fields in pbx.things.items()
-            if kind == "identify" and name.startswith(f"trunk-{ours.id}")
+            if kind == "identify" and name.startswith(f"trunk-{ours}")
             for key, value in fields
             if key == "match"
         ]

@@ -147,6 +147,19 @@ class Platform:
         return sum(found)
 
 
+async def until_ready(url: str) -> None:
+    """Wait until a process says at `/readyz` that it can work."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"{url}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+
+
 @asynccontextmanager
 async def running_platform(env: Mapping[str, str]) -> AsyncIterator[Platform]:
     """Run `sovereign up --tied` in a new folder and stop it with SIGINT.
