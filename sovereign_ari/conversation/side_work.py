@@ -11,7 +11,14 @@ from contextlib import aclosing
 from sovereign_ari.conversation.terms import Providers
 from sovereign_ari.domain.records import TurnRecord
 from sovereign_ari.domain.usage import SIDE_WORK
-from sovereign_ari.speech.base import LanguageModel, Message, ReplyPart, ToolSpec, Usage
+from sovereign_ari.speech.base import (
+    NOTHING_USED,
+    LanguageModel,
+    Message,
+    ReplyPart,
+    ToolSpec,
+    Usage,
+)
 
 
 class CountedModel:
@@ -23,8 +30,7 @@ class CountedModel:
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-        self.input_tokens = 0
-        self.output_tokens = 0
+        self.used = NOTHING_USED
 
     @property
     def label(self) -> str:
@@ -39,8 +45,7 @@ class CountedModel:
         async with aclosing(stream) as parts:  # type: ignore[type-var]
             async for part in parts:
                 if isinstance(part, Usage):
-                    self.input_tokens += part.input_tokens
-                    self.output_tokens += part.output_tokens
+                    self.used += part
                 yield part
 
 
@@ -67,8 +72,8 @@ class SideWork:
     ) -> None:
         """Put it on the timeline, with the seconds that somebody was listened to."""
         usage = {
-            "llm_input_tokens": self.model.input_tokens,
-            "llm_output_tokens": self.model.output_tokens,
+            "llm_input_tokens": self.model.used.input_tokens,
+            "llm_output_tokens": self.model.used.output_tokens,
             "tts_characters": sum(self._spoken.values()),
             "stt_seconds": round(listened_s, 3),
         }
