@@ -14,9 +14,11 @@ from ipaddress import IPv6Address
 LOWEST_PORT = 1024
 """Below it are services that a SIP request could only disturb."""
 
-_USER = r"[A-Za-z0-9_.!~*+-]{1,128}"
+USER = r"[A-Za-z0-9_.!~*+-]{1,128}"
+"""A user, as a pattern."""
+
 _SIP_URI = re.compile(
-    rf"sips?:(?:(?P<user>{_USER})@)?"
+    rf"sips?:(?:(?P<user>{USER})@)?"
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?:;transport=(?:udp|tcp|tls))?",
     re.IGNORECASE,
@@ -88,7 +90,7 @@ def _what_is_wrong(text: str) -> str:
         ),
         "names an IPv6 address without brackets": where.count(":") > 1 and "[" not in where,
         "names a user who is not up to 128 letters, digits and _.!~*+-": (
-            user != "" and re.fullmatch(_USER, user) is None
+            user != "" and re.fullmatch(USER, user) is None
         ),
         "names no user before the @": text.partition(":")[2].startswith("@"),
     }
